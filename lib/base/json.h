@@ -9,10 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-static inline _unused_ void json_decrefp(json_t **p)
-{
-    json_decref(*p);
-}
 #define _cleanup_json_ _cleanup_(json_decrefp)
 
 /* The member's text, NULL if it is missing or no string. */
