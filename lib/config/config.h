@@ -1,0 +1,63 @@
+/* mendd's configuration file, typed. Every secret can be given as `…_file` instead (base/file.h: secret_read, also from
+ * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
+ *
+ * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
+ * ignore_annotation. A key of the design that this version does not act on (receivers, escalation, budgets, …) is a
+ * fault that says so: a setting that would be ignored in silence is a trap. */
+#pragma once
+
+#include "base/json.h"
+#include "config/node.h"
+#include "core/playbook.h"
+#include "core/settings.h"
+
+struct cluster_config {
+    char *name;
+    bool in_cluster;
+    char *kubeconfig, *context; /* kubeconfig NULL: $KUBECONFIG or ~/.kube/config */
+    int line;
+};
+
+struct endpoint_auth { /* for Alertmanager and Prometheus; at most one of the two kinds */
+    char *bearer_token, *bearer_token_file;
+    char *username, *password, *password_file;
+    char *ca_file, *cert_file, *key_file;
+    bool insecure;
+};
+
+struct config {
+    struct cluster_config *clusters;
+    size_t n_clusters;
+    char **alertmanager_urls; /* no trailing slash */
+    size_t n_alertmanagers;
+    struct endpoint_auth alertmanager_auth;
+    char *prometheus_url;
+    struct endpoint_auth prometheus_auth;
+    json_t *vars;                /* object of texts */
+    char **protected_namespaces; /* NULL-terminated; default kube-system, kube-public, kube-node-lease */
+    char *ignore_annotation;
+    struct rate *target_attempts;
+    struct limits limits; /* defaults for playbooks */
+    bool escalate_unmatched;
+    int64_t retention_ms;
+    char *hash; /* of the loaded bytes: <app>_config_hash */
+};
+
+struct config *config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free);
+
+/* path NULL: an empty configuration (all defaults; one cluster "default": in-cluster if the files are there, else the
+ * kubeconfig). On faults returns -EINVAL, having added every one of them. */
+int config_load(const char *path, struct config **ret, struct faults *faults);
+
+/* Playbook files: each path is a file or a folder (its *.yaml and *.yml, not *.test.yaml, in byte order of their paths,
+ * not recursive into hidden folders). Adds every fault; warnings for playbooks that can never be reached, irreversible
+ * actions in mode auto, …  -EINVAL if there was a fault, -ENOENT if a path is missing. */
+int playbooks_load(const char *const *paths, const struct config *config, const struct registry *registry,
+                   struct playbook_table **ret, struct faults *faults);
+/* One playbook from the JSON that the journal kept (playbook.source). */
+int playbook_from_json(const json_t *source, const struct config *config, const struct registry *registry,
+                       struct playbook **ret, struct error *err);
+
+/* Settings for the core; borrows from config, owns only itself. The table is the caller's. */
+void settings_from_config(const struct config *config, struct playbook_table *table, struct settings *ret);

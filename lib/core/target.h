@@ -1,0 +1,34 @@
+/* What a run works on: one or more workloads, each known by its top controller.
+ *
+ * A playbook's target spec (kind, namespace, name | selector, cluster; templates) plus an alert gives object
+ * references; the references are looked up (asks) and walked up their controllers (pod -> ReplicaSet -> Deployment) to
+ * the owners. Locks, cooldown and attempts are keyed on cluster + top controller (semantics.md, "Guards"). */
+#pragma once
+
+#include "base/error.h"
+#include "base/json.h"
+#include "core/ask.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct object_ref {
+    char *api_version, *kind, *namespace, *name, *uid; /* namespace NULL: cluster-scoped; uid NULL: not looked up */
+};
+
+struct target {
+    char *cluster;
+    char *kind, *namespace, *name; /* as named by the playbook; name NULL: by selector */
+    char *selector;                /* label selector text of its pods, once known ("app=redis"); else NULL */
+    struct object_ref *owners;     /* top controllers, in name order, at least one once resolved */
+    size_t n_owners;
+};
+
+void object_ref_clear(struct object_ref *ref);
+void target_clear(struct target *t);
+json_t *target_to_json(const struct target *t); /* {cluster, kind, namespace, name, selector, owners: [...]} */
+int target_from_json(const json_t *j, struct target *ret);
+/* "prod/Deployment/raibid-ci/redis": the key of locks and limits. The caller frees. */
+char *target_owner_key(const struct target *t, size_t i);
+/* "Deployment raibid-ci/redis", for people. The caller frees. */
+char *target_describe(const struct target *t);
