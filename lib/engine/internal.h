@@ -1,0 +1,103 @@
+/* What the engine's files share. Everything here lives on the loop's thread; the two helpers (the journal's writer, the
+ * parser of large bodies) hide behind completions. */
+#pragma once
+
+#include "base/clock.h"
+#include "core/alert.h"
+#include "engine/clusters.h"
+#include "engine/engine.h"
+#include "io/probe.h"
+
+#include <systemd/sd-event.h>
+
+/* An alert (or what was no alert) that is journalled and waits for its decision. */
+struct waiting {
+    int64_t seq;
+    struct alert *alert; /* NULL: malformed */
+    char *why;           /* malformed: what is wrong */
+    json_t *raw;         /* malformed: what was sent, cut to a size that can be kept */
+    struct waiting *next;
+};
+
+/* What one turn of the loop produced: it is committed as one batch, then its outs leave. */
+struct turn;
+
+/* engine/parser.c: the helper thread for large bodies. */
+struct parser;
+
+struct engine {
+    sd_event *event;
+    struct engine_options options;
+    char *config_file, *storage_path;
+    char **playbook_paths;
+
+    struct config *config;
+    struct playbook_table *table;
+    struct settings settings;
+    struct core *core;
+    struct store *store;
+    struct clusters *clusters;
+    struct prober *prober;
+    struct parser *parser;
+
+    /* decisions */
+    struct waiting *queue_head, **queue_tail;
+    size_t queue_len;
+    int64_t last_queued_seq;
+    bool spilled; /* more rows than the queue holds wait in the inbox table */
+    int64_t overdue_boot_us;
+    sd_event_source *decide_source;
+
+    /* output */
+    struct turn *turn;
+    sd_event_source *flush_source, *tick_source, *alive_source, *prune_source, *recover_source;
+
+    size_t ingest_waiting, ingest_bytes; /* webhooks between their receipt and their commit */
+    bool stopping, broken;
+    uint64_t core_generation; /* answers to a core that was thrown away are dropped */
+    json_t *kept_playbooks;   /* {hash: true}: those that the journal surely holds */
+    size_t ops_in_flight;
+    struct engine_stats stats;
+    engine_record_cb on_record;
+    void *on_record_userdata;
+};
+
+/* queue.c: alerts between journal and decision */
+void waiting_free(struct waiting *w);
+void queue_push(struct engine *e, struct waiting *taken);
+void queue_clear(struct engine *e);
+/* Wakes the deciding source. */
+void queue_kick(struct engine *e);
+int queue_start(struct engine *e, struct error *err);
+/* An inbox row's bytes as they stand in the journal, as something to decide. */
+struct waiting *waiting_from_row(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len);
+/* One element of a payload. `raw` is kept only if it is malformed. */
+struct waiting *waiting_from_alert(int64_t seq, const json_t *element, const char *payload_status, struct now now);
+struct waiting *waiting_malformed(int64_t seq, const char *why, const json_t *raw);
+
+/* turn.c: effects of the core into the journal, then into the world */
+int turn_start(struct engine *e, struct error *err);
+void turn_handle(struct engine *e, const struct event *event);
+void turn_flush(struct engine *e);
+void turn_drop(struct engine *e); /* of a core that is thrown away */
+void turn_stop(struct engine *e);
+
+/* send.c: outs that the journal knows of leave here */
+void send_out(struct engine *e, struct out *o);
+
+/* restore.c */
+int restore_core(struct engine *e, struct error *err);
+/* The journal failed: waits, opens it again, rebuilds the core. */
+void restore_schedule(struct engine *e);
+/* The journal's row for a save. Takes nothing; doc is printed. */
+void save_to_batch(struct store_batch *b, const struct save *save);
+
+/* engine.c: keeps the journal's `alive` fresh while runs are open */
+void engine_arm_alive(struct engine *e);
+
+/* ingest.c */
+void ingest_truncated(struct engine *e, int64_t missing);
+void ingest_nobody(const struct ingest_result *result, void *userdata); /* for those who need no answer */
+
+/* refetch.c: the active alerts from every Alertmanager, when a webhook left some out */
+void refetch_alerts(struct engine *e);

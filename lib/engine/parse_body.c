@@ -1,0 +1,101 @@
+#include "engine/parser.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* 10,000 real alerts hold some 60,000 containers and 700,000 separators. */
+enum { MAX_CONTAINERS = 300 * 1000, MAX_SEPARATORS = 2 * 1000 * 1000 };
+
+/* One pass over the bytes, strings left out: what the parser would have to allocate for. */
+static int count_tokens(const char *s, size_t len, struct error *err)
+{
+    size_t containers = 0, separators = 0;
+    for (const char *p = s, *end = s + len; p < end; p++) {
+        if (*p == '"') {
+            for (p++; p < end && *p != '"'; p++)
+                p += *p == '\\';
+        } else if (*p == '{' || *p == '[') {
+            containers++;
+        } else if (*p == ',' || *p == ':') {
+            separators++;
+        }
+    }
+    if (containers > MAX_CONTAINERS || separators > MAX_SEPARATORS)
+        return error_set(err, -E2BIG, "%zu objects and lists are more than a webhook may hold", containers);
+    return 0;
+}
+
+static void add_alert(struct parsed *p, const json_t *element, const char *status, struct now now)
+{
+    struct parsed_alert *a = &p->alerts[p->n++];
+    a->waiting = waiting_from_alert(0, element, status, now);
+    p->n_malformed += a->waiting->alert == NULL;
+}
+
+/* Several alerts: each gets a row of its own, that can be read again without the rest. */
+static void make_rows(struct parsed *p, const json_t *alerts, const char *status)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        _cleanup_json_ json_t *row = json_object();
+        json_set_text(row, "status", status);
+        json_object_set(row, "alert", json_array_get(alerts, i));
+        p->alerts[i].row = json_compact(row);
+        p->alerts[i].row_len = strlen(p->alerts[i].row);
+    }
+}
+
+static int parse(struct parsed *p, struct now now)
+{
+    int r = count_tokens(p->body, p->len, &p->err);
+    if (r < 0)
+        return 413;
+    json_error_t at;
+    _cleanup_json_ json_t *document = json_loadb(p->body, p->len, JSON_ALLOW_NUL, &at);
+    if (!document) {
+        error_set(&p->err, -EBADMSG, "not valid JSON: line %d, column %d: %s", at.line, at.column, at.text);
+        return 400;
+    }
+    struct payload payload;
+    if (payload_from_json(document, &payload, &p->err) < 0)
+        return 400;
+    p->truncated = payload.truncated;
+    p->alerts = xcalloc(json_array_size(payload.alerts), sizeof(*p->alerts));
+    size_t i;
+    json_t *element;
+    json_array_foreach (payload.alerts, i, element)
+        add_alert(p, element, payload.status, now);
+    if (p->n_malformed == p->n) {
+        error_set(&p->err, -EBADMSG, "not one of the %zu alerts is valid; the first: %s", p->n,
+                  p->alerts[0].waiting->why);
+        return 400;
+    }
+    if (p->n > 1)
+        make_rows(p, payload.alerts, payload.status);
+    return 200;
+}
+
+struct parsed *parse_body(char *body_taken, size_t len, struct now now)
+{
+    struct parsed *p = xnew0(struct parsed);
+    p->body = body_taken;
+    p->len = len;
+    p->status = parse(p, now);
+    return p;
+}
+
+struct parsed *parsed_free(struct parsed *p)
+{
+    if (!p)
+        return NULL;
+    for (size_t i = 0; i < p->n; i++) {
+        waiting_free(p->alerts[i].waiting);
+        free(p->alerts[i].row);
+    }
+    free(p->alerts);
+    free(p->body);
+    error_clear(&p->err);
+    free(p);
+    return NULL;
+}

@@ -1,0 +1,198 @@
+/* Alerts between the journal and their decision.
+ *
+ * Happy path: an ingest batch is committed -> its alerts are pushed -> the deciding source takes them, a slice a turn,
+ * so that webhooks and answers are never kept waiting -> each becomes one core event. When more arrive than the queue
+ * may hold, the rest stays in the inbox table only (`spilled`) and is read again, in order, when the queue is empty:
+ * memory stays bounded, nothing is lost. The deciding source runs at idle priority, but is overdue after 20 ms: a flood
+ * of webhooks must not keep a repair from starting. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "engine/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { QUEUE_MAX = 20000, SPILL_READ = 2000, SLICE_US = 2000, OVERDUE_US = 20000, RAW_MAX = 4096 };
+
+void waiting_free(struct waiting *w)
+{
+    if (!w)
+        return;
+    alert_free(w->alert);
+    free(w->why);
+    json_decref(w->raw);
+    free(w);
+}
+
+struct waiting *waiting_malformed(int64_t seq, const char *why, const json_t *raw)
+{
+    struct waiting *w = xnew0(struct waiting);
+    w->seq = seq;
+    w->why = xstrdup(why);
+    _cleanup_free_ char *text = raw ? json_compact(raw) : NULL;
+    if (text && strlen(text) > RAW_MAX)
+        w->raw = json_text_new(text, RAW_MAX);
+    else if (text)
+        w->raw = json_deep_copy(raw);
+    return w;
+}
+
+/* jansson lets \u0000 through (it must not cost the other alerts of the payload); no text of ours may hold one. */
+static bool holds_nul(const json_t *value)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    if (json_is_string(value))
+        return strlen(json_string_value(value)) != json_string_length(value);
+    json_object_foreach ((json_t *)value, key, member)
+        if (holds_nul(member))
+            return true;
+    json_array_foreach (value, i, member)
+        if (holds_nul(member))
+            return true;
+    return false;
+}
+
+struct waiting *waiting_from_alert(int64_t seq, const json_t *element, const char *payload_status, struct now now)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (holds_nul(element))
+        return waiting_malformed(seq, "a text holds a NUL character", NULL);
+    struct alert *alert = alert_from_json(element, payload_status, now, &err);
+    if (!alert)
+        return waiting_malformed(seq, error_message(&err), element);
+    struct waiting *w = xnew0(struct waiting);
+    w->seq = seq;
+    w->alert = alert;
+    return w;
+}
+
+struct waiting *waiting_from_row(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len)
+{
+    const struct now now = {.wall_us = wall_us};
+    _cleanup_json_ json_t *document = json_loadb(bytes, len, JSON_ALLOW_NUL, NULL);
+    if (form == INBOX_ALERT) {
+        const char *why = json_text(document, "malformed");
+        if (why)
+            return waiting_malformed(seq, why, json_object_get(document, "alert"));
+        return waiting_from_alert(seq, json_object_get(document, "alert"), json_text(document, "status"), now);
+    }
+    struct payload payload;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (payload_from_json(document, &payload, &err) < 0)
+        return waiting_malformed(seq, error_message(&err), NULL);
+    return waiting_from_alert(seq, json_array_get(payload.alerts, 0), payload.status, now);
+}
+
+void queue_push(struct engine *e, struct waiting *taken)
+{
+    if (taken->seq && taken->seq <= e->last_queued_seq) { /* read from the table before its commit was told */
+        waiting_free(taken);
+        return;
+    }
+    if (e->spilled || e->queue_len >= QUEUE_MAX) {
+        e->spilled = true;
+        waiting_free(taken);
+        return;
+    }
+    e->last_queued_seq = taken->seq;
+    taken->next = NULL;
+    *e->queue_tail = taken;
+    e->queue_tail = &taken->next;
+    e->queue_len++;
+}
+
+void queue_clear(struct engine *e)
+{
+    while (e->queue_head) {
+        struct waiting *w = e->queue_head;
+        e->queue_head = w->next;
+        waiting_free(w);
+    }
+    e->queue_tail = &e->queue_head;
+    e->queue_len = 0;
+}
+
+static int read_row(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len, void *userdata)
+{
+    struct engine *e = userdata;
+    struct waiting *w = waiting_from_row(seq, form, wall_us, bytes, len);
+    w->next = NULL;
+    *e->queue_tail = w;
+    e->queue_tail = &w->next;
+    e->queue_len++;
+    e->last_queued_seq = seq;
+    return 0;
+}
+
+static void read_spilled(struct engine *e)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (store_each_inbox(e->store, e->last_queued_seq, SPILL_READ, read_row, e, &err) < 0)
+        log_event(LOG_LEVEL_ERROR, "cannot read waiting alerts from the journal", "error", error_message(&err), NULL);
+    if (e->queue_len == 0)
+        e->spilled = false;
+}
+
+static void decide_one(struct engine *e, struct waiting *w)
+{
+    struct event event = {.inbox_seq = w->seq};
+    if (w->alert) {
+        event.type = EVENT_ALERT;
+        event.alert = w->alert;
+    } else {
+        event.type = EVENT_MALFORMED;
+        event.malformed.why = w->why;
+        event.malformed.raw = w->raw;
+        e->stats.malformed++;
+    }
+    turn_handle(e, &event);
+}
+
+static int on_decide(sd_event_source *source, void *userdata)
+{
+    struct engine *e = userdata;
+    const int64_t started = now_read().boot_us;
+    if (e->queue_len == 0 && e->spilled)
+        read_spilled(e);
+    while (e->queue_head && !e->broken && now_read().boot_us - started < SLICE_US) {
+        struct waiting *w = e->queue_head;
+        e->queue_head = w->next;
+        if (!e->queue_head)
+            e->queue_tail = &e->queue_head;
+        e->queue_len--;
+        decide_one(e, w);
+        waiting_free(w);
+    }
+    const bool more = (e->queue_head || e->spilled) && !e->broken;
+    e->overdue_boot_us = now_read().boot_us + OVERDUE_US;
+    sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IDLE);
+    return sd_event_source_set_enabled(source, more ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+void queue_kick(struct engine *e)
+{
+    if (e->broken || e->stopping || !(e->queue_head || e->spilled))
+        return;
+    int enabled = SD_EVENT_OFF;
+    sd_event_source_get_enabled(e->decide_source, &enabled);
+    const int64_t now = now_read().boot_us;
+    if (enabled == SD_EVENT_OFF) {
+        e->overdue_boot_us = now + OVERDUE_US;
+        sd_event_source_set_enabled(e->decide_source, SD_EVENT_ON);
+    } else if (now > e->overdue_boot_us) {
+        sd_event_source_set_priority(e->decide_source, SD_EVENT_PRIORITY_IMPORTANT);
+    }
+}
+
+int queue_start(struct engine *e, struct error *err)
+{
+    e->queue_tail = &e->queue_head;
+    int r = sd_event_add_defer(e->event, &e->decide_source, on_decide, e);
+    if (r < 0)
+        return error_set(err, r, "cannot start the deciding source: %s", strerror(-r));
+    sd_event_source_set_priority(e->decide_source, SD_EVENT_PRIORITY_IDLE);
+    sd_event_source_set_description(e->decide_source, "decide");
+    return sd_event_source_set_enabled(e->decide_source, SD_EVENT_OFF);
+}

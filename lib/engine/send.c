@@ -1,0 +1,127 @@
+/* Where everything leaves: questions, effects and posts, each after the commit that knows of it. An answer always comes
+ * back into the core, exactly once, unless that core has been thrown away meanwhile (then the new one looks for
+ * itself). */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+#include <errno.h>
+
+struct sent {
+    struct engine *engine;
+    uint64_t generation, op;
+    bool effect;
+    json_t *answer; /* an answer that is known at once waits for the next turn of the loop */
+    sd_event_source *deferred;
+};
+
+static void count_effect(struct engine *e, const json_t *answer)
+{
+    const int64_t status = json_int_or(answer, "status", 0);
+    if (status >= 200 && status < 300)
+        e->stats.effects_sent++;
+    else
+        e->stats.effects_failed++;
+}
+
+static void on_answer(json_t *answer_new, void *userdata)
+{
+    struct sent *s = userdata;
+    struct engine *e = s->engine;
+    e->ops_in_flight--;
+    if (s->generation != e->core_generation || e->broken || e->stopping) {
+        json_decref(answer_new);
+        free(s);
+        return;
+    }
+    if (s->effect)
+        count_effect(e, answer_new);
+    const struct event event = {.type = EVENT_ANSWER, .answer = {.op = s->op, .answer_new = answer_new}};
+    free(s);
+    turn_handle(e, &event);
+}
+
+static int on_deferred(sd_event_source *source, void *userdata)
+{
+    struct sent *s = userdata;
+    json_t *answer = TAKE_PTR(s->answer);
+    on_answer(answer, s);
+    sd_event_source_disable_unref(source);
+    return 0;
+}
+
+/* Answers from within would re-enter the core: they come with the next turn of the loop. */
+static void answer_local(struct sent *s, const char *why)
+{
+    s->answer = json_pack("{s:s, s:s}", "error", "local", "message", why);
+    if (sd_event_add_defer(s->engine->event, &s->deferred, on_deferred, s) < 0)
+        on_answer(TAKE_PTR(s->answer), s);
+}
+
+static void send_kube(struct sent *s, const char *cluster, const struct kube_request *req)
+{
+    const char *why = NULL;
+    struct kube_client *client = clusters_find(s->engine->clusters, cluster, &why);
+    if (!client)
+        answer_local(s, why);
+    else
+        kube_request_start(client, req, on_answer, s);
+}
+
+static void send_question(struct sent *s, const struct out *o)
+{
+    const json_t *q = o->what;
+    const char *ask = json_text_or(q, "ask", "");
+    if (o->check)
+        s->engine->stats.checks++;
+    if (str_eq(ask, "kube")) {
+        const struct kube_request req = {.class = o->check ? KUBE_CHECK : KUBE_READ,
+                                         .method = "GET",
+                                         .path = json_text_or(q, "path", ""),
+                                         .text = json_bool_or(q, "text", false),
+                                         .max_text = (int)json_int_or(q, "max", 0),
+                                         .timeout_ms = o->timeout_ms};
+        send_kube(s, json_text(q, "cluster"), &req);
+    } else if (str_eq(ask, "alertmanager")) {
+        clusters_alertmanager(s->engine->clusters, (int)json_int_or(q, "peer", 0), json_text_or(q, "path", ""), NULL,
+                              o->timeout_ms, on_answer, s);
+    } else {
+        probe_start(s->engine->prober, q, on_answer, s);
+    }
+}
+
+static void send_effect(struct sent *s, const struct out *o)
+{
+    const json_t *fx = o->what;
+    s->effect = true;
+    if (s->engine->settings.dry_run) { /* the core does not get here; a last lock on the door all the same */
+        answer_local(s, "--dry-run: nothing is sent");
+        return;
+    }
+    json_t *body = json_object_get(fx, "body");
+    const struct kube_request req = {.class = KUBE_WRITE,
+                                     .method = json_text_or(fx, "method", ""),
+                                     .path = json_text_or(fx, "path", ""),
+                                     .content_type = json_text(fx, "content_type"),
+                                     .body = json_is_null(body) ? NULL : body,
+                                     .once = str_eq(json_text(fx, "recognise"), "never"),
+                                     .timeout_ms = o->timeout_ms};
+    send_kube(s, json_text(fx, "cluster"), &req);
+}
+
+void send_out(struct engine *e, struct out *o)
+{
+    struct sent *s = xnew0(struct sent);
+    s->engine = e;
+    s->generation = e->core_generation;
+    s->op = o->op;
+    e->ops_in_flight++;
+    if (o->type == OUT_SEND)
+        send_effect(s, o);
+    else if (o->type == OUT_POST)
+        clusters_alertmanager(e->clusters, (int)json_int_or(o->what, "peer", 0), "/api/v2/alerts",
+                              json_object_get(o->what, "alerts"), o->timeout_ms, on_answer, s);
+    else
+        send_question(s, o);
+}

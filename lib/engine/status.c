@@ -1,0 +1,55 @@
+/* /status and the numbers behind /metrics. */
+#include "base/alloc.h"
+#include "core/record.h"
+#include "engine/internal.h"
+
+void engine_stats(struct engine *e, struct engine_stats *ret)
+{
+    *ret = e->stats;
+    ret->inbox_waiting = e->queue_len + e->ingest_waiting;
+    core_stats(e->core, &ret->core);
+    store_stats(e->store, &ret->store);
+}
+
+static json_t *runs_new(const struct core_stats *st)
+{
+    json_t *runs = json_object();
+    for (int s = RUN_QUEUED; s < RUN_DONE; s++)
+        json_object_set_new(runs, run_state_name((enum run_state)s), json_integer((json_int_t)st->runs[s]));
+    return runs;
+}
+
+static json_t *journal_new(const struct store_stats *st)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "commits", (json_int_t)st->commits, "rows", (json_int_t)st->rows,
+                     "failed_commits", (json_int_t)st->failed_commits, "last_commit_us", (json_int_t)st->last_commit_us,
+                     "bytes", (json_int_t)st->db_bytes);
+}
+
+json_t *engine_status_new(struct engine *e)
+{
+    struct engine_stats st;
+    engine_stats(e, &st);
+    char buf[TIME_TEXT_MAX];
+    const char *why = NULL;
+    json_t *o = json_object();
+    json_set_text(o, "version", MENDD_VERSION);
+    json_set_text(o, "started", time_format_seconds(st.start_wall_us, buf));
+    json_object_set_new(o, "ready", json_boolean(engine_is_ready(e, &why)));
+    json_set_text(o, "not_ready", why);
+    json_object_set_new(o, "dry_run", json_boolean(e->settings.dry_run));
+    json_object_set_new(o, "runs", runs_new(&st.core));
+    json_object_set_new(o, "episodes", json_integer((json_int_t)st.core.episodes));
+    json_object_set_new(o, "waiting_alerts", json_integer((json_int_t)st.inbox_waiting));
+    json_object_set_new(o, "more_waiting_in_journal", json_boolean(e->spilled));
+    json_object_set_new(o, "in_flight", json_integer((json_int_t)e->ops_in_flight));
+    json_object_set_new(o, "playbooks", json_integer((json_int_t)e->table->n));
+    json_set_text(o, "config_file", e->config_file);
+    json_set_text(o, "config_hash", e->config->hash);
+    json_object_set_new(o, "last_reload_ok", json_boolean(st.last_reload_ok));
+    json_set_text(o, "last_reload", time_format_seconds(st.last_reload_wall_us, buf));
+    json_object_set_new(o, "clusters", clusters_status_new(e->clusters));
+    json_object_set_new(o, "alertmanagers", json_integer((json_int_t)clusters_n_alertmanagers(e->clusters)));
+    json_object_set_new(o, "journal", journal_new(&st.store));
+    return o;
+}
