@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,11 +68,14 @@ static const char help[] =
     "\n"
     "Exit codes: 0 stopped by a signal, 1 could not start or failed, 2 wrong usage.\n";
 
-static int usage(const char *fmt, const char *value)
+static _printf_(1, 2) int usage(const char *fmt, ...)
 {
+    va_list args;
+    va_start(args, fmt);
     fputs("mendd: ", stderr);
-    fprintf(stderr, fmt, value);
+    vfprintf(stderr, fmt, args);
     fputs(" (see mendd --help)\n", stderr);
+    va_end(args);
     return -EINVAL;
 }
 
@@ -145,7 +149,7 @@ static int set_option(struct options *o, int option, const char *value)
         fputs(help, stdout);
         return 0;
     default:
-        return usage("%s", "wrong usage");
+        return usage("wrong usage");
     }
 }
 

@@ -1,0 +1,194 @@
+/* mendd: holds the options, the signals, systemd's notifications and the wiring; everything else is in lib/ and beside
+ * this file.
+ *
+ * Order at the start: signals are blocked before any thread exists, the file limit is raised, the configuration is
+ * loaded, the journal opened, unfinished runs resumed, then the door opens and READY=1 is said. At the end the reverse:
+ * the door closes first. */
+#include "actions/registry.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "checks/registry.h"
+#include "engine/engine.h"
+#include "options.h"
+#include "web.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+struct daemon {
+    sd_event *event;
+    struct engine *engine;
+    struct web *web;
+};
+
+static const struct registry registry = {.actions = all_actions, .checks = all_checks};
+
+static void report(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->n_warnings; i++)
+        log_event(LOG_LEVEL_WARN, faults->warnings[i], NULL);
+    for (size_t i = 0; i < faults->n; i++)
+        log_event(LOG_LEVEL_ERROR, faults->texts[i], NULL);
+}
+
+static void notify_ready(struct engine *e)
+{
+    sd_notifyf(0, "READY=1\nSTATUS=%zu playbooks, %zu clusters", engine_playbooks(e)->n, engine_config(e)->n_clusters);
+}
+
+/* Also POST /-/reload's work: validated whole, swapped at once, the old one kept on error. */
+static int reload(struct engine *e, struct faults *faults, struct error *err)
+{
+    const int64_t boot_us = now_read().boot_us;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, boot_us);
+    int r = engine_reload(e, faults, err);
+    report(faults);
+    if (r < 0)
+        log_event(LOG_LEVEL_ERROR, "reload failed; the old configuration stays", "error", error_message(err), NULL);
+    else
+        log_event(LOG_LEVEL_INFO, "configuration and playbooks reloaded", NULL);
+    notify_ready(e);
+    return r;
+}
+
+static int on_hangup(sd_event_source *source _unused_, const struct signalfd_siginfo *si _unused_, void *userdata)
+{
+    struct daemon *d = userdata;
+    struct faults faults = {0};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    reload(d->engine, &faults, &err);
+    faults_clear(&faults);
+    return 0;
+}
+
+static int on_stop(sd_event_source *source _unused_, const struct signalfd_siginfo *si, void *userdata)
+{
+    struct daemon *d = userdata;
+    sd_notify(0, "STOPPING=1\nSTATUS=bringing the journal to rest");
+    log_event(LOG_LEVEL_INFO, "stopping; unfinished runs go on at the next start", "signal",
+              si->ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    return sd_event_exit(d->event, 0);
+}
+
+/* Before any thread: threads inherit the mask, and signals must reach the loop alone. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_event(LOG_LEVEL_WARN, "cannot raise the limit of open files", "error", strerror(errno), NULL);
+}
+
+static int add_signals(struct daemon *d)
+{
+    int r = sd_event_add_signal(d->event, NULL, SIGTERM, on_stop, d);
+    if (r >= 0)
+        r = sd_event_add_signal(d->event, NULL, SIGINT, on_stop, d);
+    if (r >= 0)
+        r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
+    if (r >= 0)
+        r = sd_event_set_watchdog(d->event, true); /* WATCHDOG=1 while the loop turns, if systemd asks for it */
+    return r < 0 ? r : 0;
+}
+
+static int start_engine(struct daemon *d, const struct options *o, struct error *err)
+{
+    const struct engine_options options = {.event = d->event,
+                                           .config_file = o->config_file,
+                                           .playbooks = o->playbooks,
+                                           .storage_path = o->storage_path,
+                                           .max_body = o->max_body,
+                                           .dry_run = o->dry_run,
+                                           .registry = &registry};
+    struct faults faults = {0};
+    int r = engine_new(&options, &d->engine, &faults, err);
+    report(&faults);
+    faults_clear(&faults);
+    return r;
+}
+
+static int start(struct daemon *d, const struct options *o, struct error *err)
+{
+    int r = sd_event_new(&d->event);
+    if (r >= 0)
+        r = add_signals(d);
+    if (r < 0)
+        return error_set(err, r, "cannot start the event loop: %s", strerror(-r));
+    r = start_engine(d, o, err);
+    if (r < 0)
+        return r;
+    const struct web_options web = {.event = d->event,
+                                    .engine = d->engine,
+                                    .listen_address = o->listen_address,
+                                    .max_body = o->max_body,
+                                    .reload = reload};
+    return web_new(&web, &d->web, err);
+}
+
+static int run(const struct options *o)
+{
+    struct daemon d = {0};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int r = start(&d, o, &err);
+    if (r >= 0) {
+        log_event(LOG_LEVEL_INFO, "mendd is ready", "version", MENDD_VERSION, "listen", o->listen_address, "storage",
+                  o->storage_path, "dry_run", o->dry_run ? "true" : NULL, NULL);
+        if (!o->playbooks)
+            log_event(LOG_LEVEL_WARN,
+                      "no playbooks are loaded (--playbooks): every alert will be escalated as no_playbook", NULL);
+        notify_ready(d.engine);
+        r = sd_event_loop(d.event);
+        if (r < 0)
+            error_set(&err, r, "the event loop failed: %s", strerror(-r));
+    }
+    if (r < 0)
+        log_event(LOG_LEVEL_ERROR, "mendd cannot go on", "error", error_message(&err), NULL);
+    web_free(d.web);
+    engine_free(d.engine);
+    sd_event_unref(d.event);
+    return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char *argv[])
+{
+    struct options o;
+    int r = options_parse(argc, argv, &o);
+    if (r > 0) {
+        log_open(o.log_level, o.log_format);
+        block_signals();
+        raise_file_limit();
+        json_object_seed(0);
+        r = listen_address_is_local(o.listen_address) || o.allow_anonymous ? 1 : -EACCES;
+        if (r < 0)
+            fprintf(stderr,
+                    "mendd: --web.listen-address=%s can be reached by others, and this version has no authentication "
+                    "of its own: put a "
+                    "proxy in front, or say --web.allow-anonymous\n",
+                    o.listen_address);
+        else
+            r = run(&o);
+    } else {
+        r = r < 0 ? 2 : 0;
+    }
+    options_clear(&o);
+    return r < 0 ? 2 : r;
+}
