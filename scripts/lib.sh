@@ -64,6 +64,7 @@ package_set() {
     bench) echo webhook wrk kubernetes-client prometheus-alertmanager python3 curl jq procps ;;
     real) echo etcd-server golang-go dpkg-dev openssl python3 curl redis-server prometheus-alertmanager procps ;;
     fuzz) echo clang libclang-rt-14-dev ;;
+    kubectl) echo kubernetes-client ;;
     lint) echo clang-format git ;;
     *) die "no such set of packages: $1" ;;
   esac
