@@ -1,0 +1,27 @@
+/* A webhook's body, from bytes to alerts and back from the form of records, as the daemon takes it. */
+#include "core/alert.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct now now = {.wall_us = INT64_C(1767607200000000), .boot_us = 1};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_json_ json_t *document = json_parse((const char *)data, size, 1 << 20, false, &err);
+    struct payload payload;
+    if (!document || payload_from_json(document, &payload, &err) < 0)
+        return 0;
+    for (size_t i = 0; i < json_array_size(payload.alerts); i++) {
+        _cleanup_error_ struct error why = ERROR_NONE;
+        _cleanup_(alert_freep) struct alert *a =
+            alert_from_json(json_array_get(payload.alerts, i), payload.status, now, &why);
+        if (!a) {
+            fuzz_check(why.code < 0 && why.message);
+            continue;
+        }
+        _cleanup_json_ json_t *kept = alert_to_json(a);
+        _cleanup_(alert_freep) struct alert *again = alert_from_record(kept);
+        fuzz_check(again && strcmp(a->fingerprint, again->fingerprint) == 0);
+        fuzz_check(again->firing == a->firing && again->starts_us == a->starts_us);
+    }
+    return 0;
+}
