@@ -126,6 +126,7 @@ struct check_in {
     const json_t
         *effects; /* array: the effects sent so far by this run's current rung (with `answer`: the object returned) */
     const json_t *alert; /* {labels, annotations, startsAt, fingerprint} */
+    int n_alertmanagers; /* peers of ask_alertmanager(): 0 … n-1 */
     struct now now;
     struct asks *asks;
 };
