@@ -99,9 +99,13 @@ int store_each_inbox(struct store *s, int64_t after_seq, size_t limit,
  * names, and gives free pages back (incremental vacuum). done gets the number of rows deleted as its result. */
 void store_prune(struct store *s, int64_t before_us, int max_rows, store_done_cb done, void *userdata);
 
+enum { STORE_COMMIT_BUCKETS = 9 };
+extern const int64_t store_commit_bucket_us[STORE_COMMIT_BUCKETS - 1]; /* upper bounds, inclusive */
+
 struct store_stats {
     uint64_t commits, rows, failed_commits;
-    int64_t last_commit_us, max_commit_us; /* how long the sync took */
+    int64_t last_commit_us, max_commit_us, sum_commit_us; /* how long the sync took */
+    uint64_t commit_buckets[STORE_COMMIT_BUCKETS];        /* commits by how long they took; the last: longer than all */
     int64_t db_bytes;
 };
 void store_stats(const struct store *s, struct store_stats *ret);
