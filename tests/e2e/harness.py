@@ -218,11 +218,12 @@ class Kubesim(Program, Cluster):
     def __init__(self, folder, start_delay=0.2, name="kubesim"):
         Program.__init__(self, folder, name)
         self.port, self.start_delay, self.audit_file = free_port(), start_delay, self.folder / "audit.log"
+        self.tls = None  # (certificate, key)
         Cluster.__init__(self, f"http://127.0.0.1:{self.port}", "e2e-token")
 
     def start(self):
         self.launch(BIN / "kubesim", "--port", self.port, "--start-delay", self.start_delay, "--token", self.token,
-                    "--audit", self.audit_file)
+                    "--audit", self.audit_file, *(("--tls-cert", self.tls[0], "--tls-key", self.tls[1]) if self.tls else ()))
         return self.ready(lambda: re.search(r"^ready", self.text(), re.M))
 
     def faults(self, *rules):

@@ -1,0 +1,69 @@
+"""Much at once: the loop answers on while a large payload is taken in, and while thousands of connections do nothing."""
+import json
+import socket
+import threading
+import time
+
+import harness as h
+
+
+class Load(h.Scene):
+    def setUp(self):
+        super().setUp()
+        self.sim, self.mendd = self.kubesim(), self.new_mendd()
+        self.mendd.configure(self.sim.kubeconfig(self.mendd.folder / "kubeconfig"), unmatched="record")
+        self.mendd.with_playbooks(h.restart_playbook()).start()
+
+    def healthy_while(self, work):
+        """Runs work() in a thread and asks /-/healthy all the while; the slowest answer, in ms."""
+        result, slowest, asked = [], 0.0, 0
+        thread = threading.Thread(target=lambda: result.append(work()))
+        thread.start()
+        while thread.is_alive() or asked < 20:
+            begun = time.monotonic()
+            self.assertEqual(self.mendd.get("/-/healthy").status, 200)
+            slowest, asked = max(slowest, (time.monotonic() - begun) * 1000), asked + 1
+            time.sleep(0.005)  # a load of its own would measure itself
+        thread.join()
+        return result[0], slowest, asked
+
+    def test_ten_thousand_alerts_in_one_payload(self):
+        alerts = [{"labels": {"alertname": "Many", "namespace": "shop", "instance": f"10.0.{i // 256}.{i % 256}:9100", "i": str(i)},
+                   "annotations": {"summary": "An alert of a realistic size, " * 12},
+                   "generatorURL": "http://prometheus.example/graph?g0.expr=" + "up+%3D%3D+0+" * 6} for i in range(10000)]
+        body = json.dumps(h.payload(*alerts)).encode()
+        self.assertGreater(len(body), 6_000_000)
+        self.assertLess(len(body), 8 << 20)
+        answer, slowest, asked = self.healthy_while(lambda: self.mendd.webhook(body, timeout=30))
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["accepted"], 10000)
+        self.assertLess(slowest, 100, f"ms, the slowest of {asked} answers of /-/healthy")
+        _, slowest, asked = self.healthy_while(lambda: h.until("all decided", lambda: self.total() == 10000, 60, 0.5))
+        self.assertLess(slowest, 100, f"ms, the slowest of {asked} answers of /-/healthy while deciding")
+        print(f"\n  10,000 alerts: memory {self.mendd.memory_kb('VmHWM') // 1024} MB at its highest", end=" ")
+        self.assertLess(self.mendd.memory_kb("VmHWM"), 400 * 1024)
+
+    def total(self):
+        for line in self.mendd.metrics().splitlines():
+            if line.startswith("mendd_runs_finished_total") and 'reason="no_playbook"' in line:
+                return int(float(line.rsplit(" ", 1)[1]))
+        return 0
+
+    def test_two_thousand_idle_connections(self):
+        before = self.mendd.memory_kb()
+        idle = [socket.create_connection(("127.0.0.1", self.mendd.port), 10) for _ in range(2000)]
+        try:
+            for s in idle[::10]:
+                s.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{\"alerts\": [")  # half-sent
+            for s in idle[1::10]:
+                s.sendall(b"GET /-/hea")
+            body = h.payload({"labels": {"alertname": "Meanwhile"}})
+            answer, slowest, asked = self.healthy_while(lambda: self.mendd.webhook(body))
+            self.assertEqual(answer.status, 200)
+            self.assertLess(slowest, 100, f"ms, the slowest of {asked}")
+            self.mendd.run_of("Meanwhile")
+            self.assertLess(self.mendd.memory_kb() - before, 150 * 1024, "kB for 2,000 connections")
+        finally:
+            for s in idle:
+                s.close()
+        self.assertEqual(self.mendd.get("/-/healthy").status, 200)
