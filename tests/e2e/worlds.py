@@ -80,7 +80,7 @@ class Gitea(RestartWorld):
 
 
 class ApiServer(RestartWorld):
-    playbook, alertname, deployment = "api-server-unavailable", "ApiServerUnavailable", "raibid-server"
+    playbook, alertname, deployment = "api-server-unavailable", "RaibidServerDown", "raibid-server"
 
     def prepare(self):
         self.cluster.create(h.service(self.ns, self.deployment, 8080))
@@ -128,7 +128,7 @@ def repair_all(t, cluster, ns):
     redis, web, mendd = t.redis(), t.web(), t.new_mendd()
     am = t.alertmanager(mendd.url + "/webhook")
     mendd.configure(cluster.kubeconfig(mendd.folder / "kubeconfig"), [am], vars={
-        "redis_address": f"127.0.0.1:{redis.port}", "gitea_url": web.url, "api_server_url": web.url})
+        "redis_address": f"127.0.0.1:{redis.port}", "gitea_url": web.url, "raibid_health_url": web.url + "/health"})
     mendd.start()
     cluster.create(h.namespace(ns))
     worlds = [w(cluster, ns) for w in WORLDS]
