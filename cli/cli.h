@@ -1,0 +1,59 @@
+/* mendctl: what its verbs share. A file a verb, one line each in main.c's table.
+ *
+ * Exit codes: 0 ok, 1 the answer is no (a fault found, a test missed, not found), 2 wrong usage, 3 the daemon cannot be
+ * reached. Output: a table on a terminal, JSON in a pipe, unless -o says otherwise; colours on a terminal only. */
+#pragma once
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { EXIT_OK = 0, EXIT_NO = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+
+enum output { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML };
+
+struct cli {
+    const char *url, *token_file, *config_file;
+    const char **playbooks; /* NULL-terminated, NULL if none was given */
+    enum output output;
+};
+
+struct verb {
+    const char *name, *synopsis, *summary;
+    int (*run)(struct cli *cli, int argc, char *argv[]); /* argv[0] is the verb's name; exit code */
+};
+
+/* One verb's `--help`, and the words for wrong usage of it. */
+int cli_usage(const struct verb *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* main.c: the verbs by their files */
+extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status;
+
+/* client.c: one request to the daemon. Returns EXIT_OK with the body (JSON, NULL if it is none), or an exit code having
+ * said on stderr what went wrong. */
+int client_request(const struct cli *cli, const char *method, const char *path, const json_t *body, json_t **ret);
+/* The same for any URL (Alertmanager's API). */
+int client_request_url(const struct cli *cli, const char *method, const char *url, const json_t *body, json_t **ret);
+/* Lines of a text/event-stream, until `line` returns false or the stream ends. */
+int client_stream(const struct cli *cli, const char *path, bool (*line)(const char *text, void *userdata),
+                  void *userdata);
+
+/* print.c */
+bool print_colours(void); /* stdout is a terminal and NO_COLOR is not set */
+/* Columns as wide as their widest cell; cells are cleaned of control characters. Rows of n_columns texts, NULL cells
+ * are "-". */
+struct table;
+struct table *table_new(const char *const *columns, size_t n_columns);
+void table_row(struct table *t, const char *const *cells);
+void table_print(struct table *t, FILE *f); /* prints and frees */
+void print_json(const json_t *value);
+void print_yaml(const json_t *value);
+/* For -o json|yaml: prints and returns true. */
+bool print_structured(const struct cli *cli, const json_t *value);
+/* "3m", "2h", "5d" since an RFC 3339 time; "-" if there is none. Returns buf. */
+char *print_age(const char *rfc3339, char buf[40]);
+/* The word in the colour of its meaning (resolved green, failed red, …), or plain. */
+const char *print_outcome_colour(const char *outcome);

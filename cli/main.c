@@ -1,0 +1,184 @@
+/* mendctl: global flags, then a verb. Each verb is a file of its own. */
+#include "cli.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <curl/curl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct verb *const verbs[] = {&verb_actions, &verb_fire, &verb_playbooks, &verb_status};
+
+enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_VERSION };
+
+static const struct option global_options[] = {
+    {"url", required_argument, NULL, OPT_URL},
+    {"token-file", required_argument, NULL, OPT_TOKEN},
+    {"config.file", required_argument, NULL, OPT_CONFIG},
+    {"playbooks", required_argument, NULL, OPT_PLAYBOOKS},
+    {"output", required_argument, NULL, 'o'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static void print_help(FILE *f)
+{
+    fputs("mendctl " MENDD_VERSION
+          ": looks at mendd, checks and tries playbooks.\n\nUsage: mendctl [flags] VERB [arguments]\n\n",
+          f);
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        fprintf(f, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+    fputs("\n"
+          "      --url=URL            mendd's address (MENDCTL_URL; default http://127.0.0.1:9490; unix:PATH too)\n"
+          "      --token-file=FILE    bearer token for mendd\n"
+          "      --config.file=FILE   mendd's configuration, for the verbs that need no daemon\n"
+          "      --playbooks=PATH     playbooks, for the verbs that need no daemon; may be given several times\n"
+          "  -o, --output=FORMAT      table, wide, json, yaml (default: table on a terminal, json in a pipe)\n"
+          "      --version            print the version\n"
+          "  -h, --help               this text; mendctl VERB --help for a verb's\n"
+          "\n"
+          "Exit codes: 0 ok, 1 the answer is no, 2 wrong usage, 3 the daemon cannot be reached.\n",
+          f);
+}
+
+int cli_usage(const struct verb *v, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("mendctl: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, "\nUsage: mendctl %s\n", v->synopsis);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    const char *names[ARRAY_SIZE(verbs) + 1] = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        names[i] = verbs[i]->name;
+        if (str_eq(name, verbs[i]->name))
+            return verbs[i];
+    }
+    const char *near = did_you_mean(name, names);
+    fprintf(stderr, "mendctl: there is no verb '%s'%s%s%s (see mendctl --help)\n", name, near ? " (did you mean " : "",
+            near ? near : "", near ? "?)" : "");
+    return NULL;
+}
+
+static bool set_output(struct cli *cli, const char *s)
+{
+    static const char *const names[] = {"table", "wide", "json", "yaml"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (str_eq(s, names[i])) {
+            cli->output = (enum output)i;
+            return true;
+        }
+    fprintf(stderr, "mendctl: -o %s: none of table, wide, json, yaml\n", s);
+    return false;
+}
+
+static void add_playbooks(struct cli *cli, const char *path)
+{
+    size_t n = 0;
+    while (cli->playbooks && cli->playbooks[n])
+        n++;
+    cli->playbooks = xreallocarray(cli->playbooks, n + 2, sizeof(*cli->playbooks));
+    cli->playbooks[n] = path;
+    cli->playbooks[n + 1] = NULL;
+}
+
+/* -1: go on; else the exit code. */
+static int set_option(struct cli *cli, int option)
+{
+    switch (option) {
+    case OPT_URL:
+        cli->url = optarg;
+        return -1;
+    case OPT_TOKEN:
+        cli->token_file = optarg;
+        return -1;
+    case OPT_CONFIG:
+        cli->config_file = optarg;
+        return -1;
+    case OPT_PLAYBOOKS:
+        add_playbooks(cli, optarg);
+        return -1;
+    case 'o':
+        return set_output(cli, optarg) ? -1 : EXIT_USAGE;
+    case OPT_VERSION:
+        puts("mendctl " MENDD_VERSION);
+        return EXIT_OK;
+    case 'h':
+        print_help(stdout);
+        return EXIT_OK;
+    default:
+        return EXIT_USAGE;
+    }
+}
+
+static int run_verb(struct cli *cli, int argc, char *argv[])
+{
+    const struct verb *v = find_verb(argv[0]);
+    if (!v)
+        return EXIT_USAGE;
+    for (int i = 1; i < argc; i++)
+        if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h")) {
+            printf("%s\n\nUsage: mendctl %s\n", v->summary, v->synopsis);
+            return EXIT_OK;
+        }
+    optind = 0; /* the verb reads its own flags from the start */
+    return v->run(cli, argc, argv);
+}
+
+/* Global flags may stand after the verb too, where people put them: they are moved in front of it; the verb sees the
+ * rest. */
+static int parse_globals(struct cli *cli, int argc, char *argv[], char **rest, int *ret_n)
+{
+    int n = 0;
+    for (int i = 1; i < argc; i++) {
+        static const char *const with_value[] = {
+            "--url", "--token-file", "--config.file", "--playbooks", "--output", "-o", NULL};
+        char *equals = strchr(argv[i], '=');
+        _cleanup_free_ char *name = xstrndup(argv[i], equals ? (size_t)(equals - argv[i]) : strlen(argv[i]));
+        const bool global = str_in(name, with_value), early = n == 0 && argv[i][0] == '-';
+        if (!global && !early) {
+            rest[n++] = argv[i];
+            continue;
+        }
+        char *one[] = {argv[0], argv[i], global && !equals && i + 1 < argc ? argv[++i] : NULL, NULL};
+        optind = 0;
+        const int option = getopt_long(one[2] ? 3 : 2, one, "+o:h", global_options, NULL);
+        const int r = set_option(cli, option);
+        if (r >= 0)
+            return r;
+    }
+    *ret_n = n;
+    return -1;
+}
+
+int main(int argc, char *argv[])
+{
+    const char *url = getenv("MENDCTL_URL");
+    struct cli cli = {.url = url && *url ? url : "http://127.0.0.1:9490",
+                      .output = isatty(STDOUT_FILENO) ? OUTPUT_TABLE : OUTPUT_JSON};
+    _cleanup_free_ char **rest = xcalloc((size_t)argc + 1, sizeof(char *));
+    int n = 0;
+    log_open(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int r = parse_globals(&cli, argc, argv, rest, &n);
+    if (r < 0 && n == 0) {
+        print_help(stderr);
+        r = EXIT_USAGE;
+    }
+    if (r < 0)
+        r = run_verb(&cli, n, rest);
+    free(cli.playbooks);
+    curl_global_cleanup();
+    return r;
+}
