@@ -1,0 +1,107 @@
+/* The pages tell what the program knows: every reason with the program's own words, every action and check with each of
+ * its parameters. */
+#include "actions/registry.h"
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "checks/registry.h"
+#include "core/record.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *page(const char *path)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    char *text = NULL;
+    size_t len = 0;
+    if (file_read(path, 1 << 20, &text, &len, &err) < 0)
+        fail_msg("%s", error_message(&err));
+    return text;
+}
+
+/* The part of the page from the line that begins with `head` to the next line that begins with `until`. */
+static char *part(const char *text, const char *head, const char *until)
+{
+    _cleanup_free_ char *needle = xasprintf("\n%s", head), *end_needle = xasprintf("\n%s", until);
+    const char *start = strstr(text, needle);
+    if (!start)
+        return NULL;
+    const char *end = strstr(start + strlen(needle), end_needle);
+    return end ? xstrndup(start, (size_t)(end - start)) : xstrdup(start);
+}
+
+static void every_reason_is_explained_in_the_programs_words(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = page("docs/record.md");
+    for (int r = 1; r < REASON_COUNT; r++) {
+        _cleanup_free_ char *head = xasprintf("| `%s` | ", reason_name((enum reason)r));
+        _cleanup_free_ char *row = part(text, head, "");
+        if (!row || !strstr(row, reason_explain((enum reason)r)))
+            fail_msg("docs/record.md: no row for %s: \"%s\"", reason_name((enum reason)r),
+                     reason_explain((enum reason)r));
+    }
+}
+
+static void every_state_and_outcome_is_explained(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = page("docs/record.md");
+    for (int s = RUN_QUEUED; s <= RUN_DONE; s++) {
+        _cleanup_free_ char *row = xasprintf("\n| `%s` | ", run_state_name((enum run_state)s));
+        assert_non_null(strstr(text, row));
+    }
+    for (int o = OUTCOME_RESOLVED; o <= OUTCOME_CANCELLED; o++) {
+        _cleanup_free_ char *row = xasprintf("\n| `%s` | ", run_outcome_name((enum run_outcome)o));
+        assert_non_null(strstr(text, row));
+    }
+}
+
+static void has_parameters(const char *file, const char *text, const char *name, const struct param *params)
+{
+    _cleanup_free_ char *quoted = xasprintf("`%s`", name);
+    if (!strstr(text, quoted))
+        fail_msg("%s: nothing on %s", file, name);
+    for (const struct param *p = params; p && p->name; p++) {
+        _cleanup_free_ char *parameter = xasprintf("`%s`", p->name);
+        if (!strstr(text, parameter))
+            fail_msg("%s: nothing on the parameter %s of %s", file, p->name, name);
+    }
+}
+
+static void every_action_has_its_row(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = page("docs/actions.md");
+    size_t n = 0;
+    for (; all_actions[n]; n++)
+        has_parameters("docs/actions.md", text, all_actions[n]->name, all_actions[n]->params);
+    assert_true(n > 0);
+}
+
+static void every_check_has_its_row(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = page("docs/checks.md");
+    size_t n = 0;
+    for (; all_checks[n]; n++)
+        has_parameters("docs/checks.md", text, all_checks[n]->name, all_checks[n]->params);
+    assert_true(n > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_reason_is_explained_in_the_programs_words),
+        cmocka_unit_test(every_state_and_outcome_is_explained),
+        cmocka_unit_test(every_action_has_its_row),
+        cmocka_unit_test(every_check_has_its_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
