@@ -104,6 +104,7 @@ DEFINE_CLEANUP(struct playbook *, playbook_unref);
 struct playbook_table {
     struct playbook **playbooks;
     size_t n;
+    json_t *by_alertname, *any_alertname; /* index: {alertname: [positions]}, and those that may fit any */
 };
 
 struct playbook_table *playbook_table_new(void);
