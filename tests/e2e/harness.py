@@ -230,23 +230,26 @@ class Kubesim(Program, Cluster):
         a = self.call("POST", "/_sim/faults", list(rules))
         assert a.status in (200, 201, 204), a
 
-    def writes(self, verb=None):
-        """The audit log: every request that changes something, in order."""
+    def writes(self, method, path=""):
+        """Its audit log: every such request that took effect, in order."""
         if not self.audit_file.exists():
             return []
-        return audited(self.audit_file, verb)
+        return [e for e in lines(self.audit_file) if e["method"] == method and path in e["path"] and e["applied"]]
 
 
-def audited(path, verb=None, user=None):
+def lines(path):
     out = []
     for line in pathlib.Path(path).read_text().splitlines():
         try:
-            e = json.loads(line)
+            out.append(json.loads(line))
         except ValueError:
             continue  # its last line is still being written
-        if (verb is None or e.get("verb") == verb) and (user is None or e.get("user", {}).get("username") == user):
-            out.append(e)
     return out
+
+
+def audited(path, verb, user):
+    """A real API server's audit log: who did what."""
+    return [e for e in lines(path) if e.get("verb") == verb and e.get("user", {}).get("username") == user]
 
 
 class Redis(Program):

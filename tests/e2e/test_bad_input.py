@@ -108,7 +108,7 @@ class BadInput(h.Scene):
                 record = self.mendd.wait_done(self.mendd.run_of("Broken", case=str(i))["id"])
                 self.assertEqual((record["outcome"], record["reason"], record["escalated"]), ("skipped", "no_target", True))
                 self.assertEqual(record["alert"]["labels"]["deployment"], bad)
-        self.assertEqual(self.sim.writes("patch"), [])
+        self.assertEqual(self.sim.writes("PATCH"), [])
         self.assertNotIn("\nb", self.mendd.text().replace("\nb=", ""), "a line break of theirs never reaches the log")
 
     def test_the_wrong_method_and_the_wrong_path(self):

@@ -54,26 +54,26 @@ class Faults(h.Scene):
 
     def test_forbidden(self):
         sim = self.shop()
-        sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "status", "code": 403})
+        sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "error", "code": 403, "count": 0})
         record = self.fire(sim=sim)
         self.says(record, "(?i)patch", "deployments", "(?i)forbidden|403")
         self.assertEqual(record["reason"], "forbidden")
 
     def test_server_errors_end_as_a_failed_action(self):
         sim = self.shop()
-        sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "status", "code": 500})
+        sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "error", "code": 500, "count": 0})
         record = self.fire(sim=sim)
         self.says(record, "(?i)patch", "deployments", "500")
         self.assertEqual(record["reason"], "action_failed")
 
     def test_a_truncated_answer_is_no_answer(self):
         sim = self.shop()
-        sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "truncate", "times": 1})
+        sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "truncate"})
         self.assertEqual(self.fire(sim=sim)["outcome"], "resolved")
-        self.assertEqual(len([w for w in sim.writes("patch")]), 1)
+        self.assertEqual(len(sim.writes("PATCH")), 1)
 
     def test_a_slow_api_server_does_not_hold_up_the_webhook(self):
         sim = self.shop()
-        sim.faults({"method": "GET", "path": "/deployments/", "fault": "slow", "delay_ms": 1500, "times": 2})
+        sim.faults({"method": "GET", "path": "/deployments/", "kind": "slow", "ms": 1500, "count": 2})
         record = self.fire(sim=sim)
         self.assertEqual(record["outcome"], "resolved")

@@ -20,7 +20,7 @@ class Restart(h.Scene):
         return self.mendd.run_of("Broken")["id"]
 
     def patches(self):
-        return [w for w in self.sim.writes("patch") if "deployments" in str(w) and '"api"' in str(w).replace("'", '"')]
+        return self.sim.writes("PATCH", "/deployments/api")
 
     def resolved_once(self, run):
         record = self.mendd.wait_done(run)
@@ -39,7 +39,7 @@ class Restart(h.Scene):
 
     def test_killed_between_the_effect_and_its_answer(self):
         self.world()
-        self.sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "stall", "after": True, "times": 1})
+        self.sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "stall", "apply": True})
         run = self.fire()
         h.until("the effect has happened", self.patches)
         self.mendd.kill9()
@@ -59,17 +59,17 @@ class Restart(h.Scene):
 
     def test_connection_reset_after_the_effect_before_its_answer(self):
         self.world()
-        self.sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "reset_after", "times": 1})
+        self.sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "reset_after"})
         self.resolved_once(self.fire())
 
     def test_connection_reset_before_the_effect(self):
         self.world()
-        self.sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "reset_before", "times": 1})
+        self.sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "reset_before"})
         self.resolved_once(self.fire())
 
     def test_too_many_requests_are_waited_out(self):
         self.world()
-        self.sim.faults({"method": "PATCH", "path": "/deployments/", "fault": "status", "code": 429, "retry_after": 1, "times": 2})
+        self.sim.faults({"method": "PATCH", "path": "/deployments/", "kind": "throttle", "count": 2})
         self.resolved_once(self.fire())
 
     def test_sigterm_ends_within_five_seconds_and_leaves_the_run_to_be_resumed(self):
