@@ -52,6 +52,8 @@ static const char *refused_group(const char *p)
 
 static const char *refused_escape(char c)
 {
+    if (!c)
+        return NULL; /* a lone backslash: PCRE2 says so itself */
     if (c >= '1' && c <= '9')
         return "back-references are";
     if (strchr("kg", c))
@@ -144,7 +146,7 @@ int regex_compile(const char *pattern, struct regex **ret, struct error *err)
     pcre2_code *alone = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
     _cleanup_free_ char *anchored = xasprintf("\\A(?:%s)\\z", pattern);
     pcre2_code *whole =
-        alone ? pcre2_compile((PCRE2_SPTR)anchored, PCRE2_ZERO_TERMINATED, options | PCRE2_DOTALL, &code, &offset, NULL)
+        alone ? pcre2_compile((PCRE2_SPTR)anchored, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL)
               : NULL;
     pcre2_code_free(alone);
     if (!whole) {
