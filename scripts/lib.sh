@@ -4,7 +4,7 @@
 #   packages:  need_packages SET...      installs what is missing of build, test, bench, real, fuzz, lint, demo (Debian 12)
 #   progress:  headline, step, ok, warn, fail, run_quietly
 #   building:  build PRESET [TARGET...]
-#   the rest:  free_port, wait_for, keep_pid, stop_all
+#   the rest:  free_port, free_ports, wait_for, keep_pid, stop_all
 #
 # Colours and the moving line appear on a terminal only; NO_COLOR turns the colours off.
 
@@ -167,6 +167,15 @@ port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 free_port() {
   local port=$1
   until port_is_free "$port"; do port=$((port + 1)); done
+  echo "$port"
+}
+
+# free_ports WANTED N: the first port at or above it that is free together with the N - 1 behind it.
+free_ports() {
+  local port=$1 i
+  for ((i = 0; i < $2; i++)); do
+    port_is_free $((port + i)) || { port=$((port + i + 1)) i=-1; }
+  done
   echo "$port"
 }
 
