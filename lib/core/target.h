@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "core/ask.h"
+#include "core/template.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@ struct target {
     char *selector;                /* label selector text of its pods, once known ("app=redis"); else NULL */
     struct object_ref *owners;     /* top controllers, in name order, at least one once resolved */
     size_t n_owners;
+    char *custom_owner; /* "Redis shop/cache": a custom resource that controls an owner, if one does; else NULL */
 };
 
 void object_ref_clear(struct object_ref *ref);
@@ -32,3 +34,12 @@ int target_from_json(const json_t *j, struct target *ret);
 char *target_owner_key(const struct target *t, size_t i);
 /* "Deployment raibid-ci/redis", for people. The caller frees. */
 char *target_describe(const struct target *t);
+
+struct target_spec; /* core/playbook.h */
+
+/* 0 with the owners found; -EAGAIN: questions were asked;
+ *   -ENOENT no_target (a value came out empty or is no name, nothing of that name exists, it names the exporter),
+ *   -E2BIG ambiguous_target (more pods than max_pods: refused whole), -EACCES forbidden, -EIO cannot be asked.
+ * A workload that is named directly and has no controller costs one GET. Several owners by selector are one target. */
+int target_resolve(const struct target_spec *spec, const char *default_cluster, const struct template_vars *v,
+                   int max_pods, struct asks *asks, struct target *ret, struct error *err);

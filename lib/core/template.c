@@ -44,7 +44,7 @@ static const char *const filter_names[] = {"default", "lower", "upper", "replace
 
 /* What `target`, `alert` and `run` offer; labels, annotations and vars have names of their own. */
 static const char *const target_names[] = {"cluster", "kind", "namespace", "name", "selector", "uid", NULL};
-static const char *const alert_names[] = {"fingerprint", "startsAt", "endsAt", "generatorURL", "status", NULL};
+static const char *const alert_names[] = {"name", "fingerprint", "startsAt", "endsAt", "generatorURL", "status", NULL};
 static const char *const run_names[] = {"id", NULL};
 
 static void variable_clear(struct variable *v)
