@@ -1,0 +1,141 @@
+/* kubesim: an in-memory Kubernetes API server, for tests of clients.
+ *
+ *   HTTP (http.c) -> faults (faults.c) -> routing (route.c) -> verbs (verbs.c, remove.c, sub.c) -> store (store.c)
+ *                                                      controllers (deployment.c, workloads.c, pods.c …) -^
+ *
+ * One thread, one loop: requests are answered one at a time, and between them `controllers_tick` brings the world a step
+ * nearer to what the objects ask for. Its worth is its likeness to a real API server (v1.20): tests/contract runs the
+ * same requests against both and compares. Where the real server's text names Go's internals, ours only begins alike. */
+#pragma once
+
+#include "answer.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "kinds.h"
+#include "store.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define MAX_BODY (8u << 20)
+
+struct sim_options {
+    uint16_t port; /* 0: any free one */
+    int64_t start_delay_us, stop_delay_us;
+    int nodes;
+    const char *token, *audit_path, *tls_cert, *tls_key, *load_path;
+};
+
+struct faults;
+
+struct sim {
+    struct sim_options options;
+    struct store *store;
+    struct faults *faults;
+    FILE *audit; /* NULL: none */
+    struct now now;
+    uint64_t seen_version; /* the store's, when the controllers last ran */
+    int64_t wake_us;       /* boot clock: when a controller wants to run although nothing changed; 0: never */
+};
+
+struct request { /* everything borrowed, valid while the request is served */
+    const char *method, *path, *content_type;
+    json_t *query; /* name -> value (the first one of each) */
+    const char *body;
+    size_t body_len;
+    const struct kind *kind;
+    const char *ns, *name, *sub; /* NULL where the path has none */
+    bool dry_run;
+};
+
+/* route.c: serves one request, authentication and faults aside. */
+void route(struct sim *sim, struct request *req, struct answer *a);
+const char *param(const struct request *req, const char *name);
+
+/* verbs.c */
+void verb_get(struct sim *sim, struct request *req, struct answer *a);
+void verb_list(struct sim *sim, struct request *req, struct answer *a);
+void verb_create(struct sim *sim, struct request *req, struct answer *a);
+void verb_update(struct sim *sim, struct request *req, struct answer *a); /* PUT */
+void verb_patch(struct sim *sim, struct request *req, struct answer *a);
+/* An object as the request's version shows it. New reference. */
+json_t *object_view(const struct object *o, const struct kind *as);
+/* Replaces the object after the server's own bookkeeping and checks: what PUT and PATCH end in. Takes `next`. */
+void update_object(struct sim *sim, struct request *req, struct object *o, json_t *next, struct answer *a);
+/* The body as an object of JSON; NULL and an answer otherwise. New reference. */
+json_t *decode_body(const struct request *req, struct answer *a);
+
+/* patching.c: the target after the request's patch; NULL and an answer if it cannot be applied. New reference. */
+json_t *patch_body(struct request *req, const json_t *target, struct answer *a);
+bool check_patch_type(const struct request *req, struct answer *a);
+
+/* remove.c */
+void verb_delete(struct sim *sim, struct request *req, struct answer *a);
+void verb_delete_collection(struct sim *sim, struct request *req, struct answer *a);
+/* Deletes as a client with grace period `grace_s` would (-1: the pod's own). */
+void delete_object(struct sim *sim, struct object *o, int64_t grace_s);
+/* Removes an object that waits for nothing any more (no finalizers, grace over). */
+void finish_removal(struct sim *sim, struct object *o);
+void collect_garbage(struct sim *sim);
+
+/* sub.c: status, scale, eviction, log, binding */
+void serve_sub(struct sim *sim, struct request *req, struct answer *a);
+/* eviction.c */
+void serve_eviction(struct sim *sim, struct request *req, struct object *pod, struct answer *a);
+void disruption_tick(struct sim *sim);
+/* log.c */
+void serve_log(struct sim *sim, struct request *req, struct object *pod, struct answer *a);
+
+/* apply_patch (patch.c): RFC 6902, RFC 7386. The result is new; NULL and an answer otherwise. */
+json_t *merge_patch(const json_t *target, const json_t *patch);
+json_t *json_patch(const json_t *target, const json_t *patch, struct answer *a);
+/* strategic.c */
+json_t *strategic_patch(const struct kind *kind, const json_t *target, const json_t *patch, struct answer *a);
+
+/* defaults.c, validate.c */
+void set_defaults(const struct sim *sim, const struct kind *kind, json_t *object);
+void default_pod_template(json_t *spec);
+bool validate(const struct kind *kind, const json_t *object, const json_t *old, struct answer *a);
+
+/* selectors.c */
+struct selector;
+/* Label ("a=b,c in (d,e),!f") and field ("metadata.name=x") selectors of a list. -EINVAL and an answer otherwise. */
+int selector_parse(const struct request *req, struct selector **ret, struct answer *a);
+bool selector_matches(const struct selector *s, const struct object *o);
+void selector_free(struct selector *s);
+/* metav1.LabelSelector of an object. An empty one matches everything, a missing one nothing. */
+bool label_selector_matches(const json_t *selector, const json_t *labels);
+
+/* controllers: controllers.c runs them all; each is one pass over what it owns */
+void controllers_tick(struct sim *sim);
+void wake_at(struct sim *sim, int64_t boot_us);
+void deployments_tick(struct sim *sim);
+void replicasets_tick(struct sim *sim);
+void statefulsets_tick(struct sim *sim);
+void daemonsets_tick(struct sim *sim);
+void jobs_tick(struct sim *sim);
+void pods_tick(struct sim *sim);
+void endpoints_tick(struct sim *sim);
+void claims_tick(struct sim *sim);
+void seed_world(struct sim *sim);
+
+/* helpers of the controllers (controllers.c) */
+void patch_status(struct sim *sim, struct object *o, json_t *status); /* takes status */
+bool pod_is_ready(const struct object *pod);
+bool pod_is_active(const struct object *pod);
+json_t *owner_reference(const struct object *owner);
+/* A pod from a template; `name` fixed, or NULL: generated from `prefix`. Takes nothing. */
+struct object *create_pod(struct sim *sim, const struct object *owner, const json_t *template, const char *name,
+                          const char *prefix);
+int64_t int_or_percent(const json_t *value, int64_t total, bool round_up, int64_t otherwise);
+/* Ten characters that stand for a pod template, as pod-template-hash does. */
+void template_hash(const json_t *template, char buf[11]);
+char *random_suffix(char buf[6]);
+void emit_event(struct sim *sim, const struct object *about, const char *type, const char *reason, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* admin.c: POST /_sim/faults, /_sim/load */
+void serve_admin(struct sim *sim, struct request *req, struct answer *a);
+/* Creates or replaces; returns NULL or what is wrong (the caller frees). */
+char *load_object(struct sim *sim, const json_t *object);
+char *load_any(struct sim *sim, const json_t *value);
