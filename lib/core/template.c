@@ -383,6 +383,11 @@ static void apply(const struct template_vars *v, const struct filter *f, char **
 static int expand_part(const char *literal, size_t len, const struct expression *e, void *userdata)
 {
     struct expanding *x = userdata;
+    /* templates come checked from the loader; what does not is refused here, not trusted */
+    struct checking checking = {.err = x->err};
+    int r = check_part(literal, len, e, &checking);
+    if (r < 0)
+        return r;
     if (!e) {
         strbuf_add(&x->out, literal, len);
     } else {
