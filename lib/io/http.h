@@ -4,8 +4,11 @@
  *
  * A request with a body is never silently sent twice by libcurl: its body comes from a read callback whose rewind is
  * refused, so that a reused connection that dies after the first body byte is an error (HTTP_ERROR_RESET), not a second
- * send. A write without a body must set `fresh_connect`. (reference: docs/design-notes.md, "libcurl re-sends by
- * itself") */
+ * send. A write without a body goes out alone on a fresh connection, as `fresh_connect` does. (reference:
+ * docs/design-notes.md, "libcurl re-sends by itself")
+ *
+ * Redirects, proxies of the environment, netrc and compressed answers are never used. A minute after its last request a
+ * client closes its kept connections and gives their memory back. Must be freed on the thread of its loop. */
 #pragma once
 
 #include "base/error.h"
@@ -55,18 +58,20 @@ struct http_request {           /* copied by http_start() */
     size_t max_answer; /* 0: 8 MiB; over it the call ends as HTTP_ERROR_TOO_LARGE (truncate: the text up to there,
                           HTTP_OK) */
     bool truncate;
-    bool fresh_connect;
+    bool fresh_connect;      /* a connection of its own, HTTP/1.1, closed afterwards: libcurl cannot send it twice */
+    bool connect_only;       /* only connect (TCP; with https:// the handshake too): status 0 */
     const char *unix_socket; /* connect there instead of the URL's host; NULL */
 };
 
 struct http_result { /* valid during the callback only */
     enum http_error error;
     const char *message; /* for people, when error: "connect to 127.0.0.1:6443: connection refused" */
-    long status;
-    const char *body; /* NUL-terminated, never NULL */
+    long status;         /* 0 with an error: an incomplete answer's status proves nothing */
+    const char *body;    /* NUL-terminated, never NULL */
     size_t body_len;
     int retry_after_s; /* -1: not said */
     const char *content_type;
+    const char *address; /* the IP address that was connected to, or NULL */
     int64_t latency_us;
     bool sent; /* false: certainly no byte of the request left (a write may be tried again) */
 };

@@ -1,0 +1,165 @@
+/* What came of a request: libcurl's codes in the words of core/ask.h, and a sentence for people. The sentence names the
+ * place, never path, query or headers: those may hold secrets. */
+#include "io/http_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <string.h>
+
+const char *http_error_name(enum http_error e)
+{
+    static const char *const names[] = {[HTTP_OK] = "ok",
+                                        [HTTP_ERROR_DNS] = "dns",
+                                        [HTTP_ERROR_REFUSED] = "refused",
+                                        [HTTP_ERROR_TIMEOUT] = "timeout",
+                                        [HTTP_ERROR_TLS] = "tls",
+                                        [HTTP_ERROR_RESET] = "reset",
+                                        [HTTP_ERROR_PROTOCOL] = "protocol",
+                                        [HTTP_ERROR_TOO_LARGE] = "too_large",
+                                        [HTTP_ERROR_LOCAL] = "local",
+                                        [HTTP_ERROR_CANCELLED] = "cancelled"};
+    return e >= 0 && (size_t)e < ARRAY_SIZE(names) ? names[e] : "local";
+}
+
+static enum http_error classify(const struct http_call *call, CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return HTTP_OK;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return HTTP_ERROR_DNS;
+    case CURLE_COULDNT_CONNECT:
+        return HTTP_ERROR_REFUSED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return HTTP_ERROR_TIMEOUT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_SHUTDOWN_FAILED:
+    case CURLE_SSL_CLIENTCERT:
+        return HTTP_ERROR_TLS;
+    case CURLE_WRITE_ERROR:
+        return !call->too_large ? HTTP_ERROR_LOCAL : call->truncate ? HTTP_OK : HTTP_ERROR_TOO_LARGE;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_SEND_FAIL_REWIND: /* the connection died, and on_rewind() refused to send again */
+    case CURLE_HTTP2_STREAM:
+    case CURLE_HTTP2:
+        return HTTP_ERROR_RESET;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_HTTP_RETURNED_ERROR:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_TOO_MANY_REDIRECTS:
+        return HTTP_ERROR_PROTOCOL;
+    default: /* a certificate file that cannot be read, no memory, … */
+        return HTTP_ERROR_LOCAL;
+    }
+}
+
+/* libcurl's own detail, without the names of our memory files and without control characters. */
+static char *detail_of(const struct http_call *call, CURLcode code)
+{
+    char *text = xstrdup(call->errbuf[0] ? call->errbuf : curl_easy_strerror(code));
+    char *files = strstr(text, " CAfile:");
+    if (files)
+        *files = '\0';
+    for (char *p = text; *p; p++)
+        if (iscntrl((unsigned char)*p))
+            *p = ' ';
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '.'))
+        text[--len] = '\0';
+    return text;
+}
+
+static char *timeout_message(const struct http_call *call)
+{
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    if (connected_us > 0)
+        return xasprintf("%s: no complete answer within %d ms", call->where, call->timeout_ms);
+    const int ms = call->timeout_ms < call->connect_timeout_ms ? call->timeout_ms : call->connect_timeout_ms;
+    return xasprintf("connect to %s: no connection within %d ms", call->where, ms);
+}
+
+static char *message_of(const struct http_call *call, enum http_error error, CURLcode code)
+{
+    if (error == HTTP_OK)
+        return NULL;
+    _cleanup_free_ char *detail = detail_of(call, code);
+    long os_errno = 0;
+    switch (error) {
+    case HTTP_ERROR_DNS:
+        return xasprintf("%s: the name does not resolve", call->where);
+    case HTTP_ERROR_REFUSED:
+        curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
+        return xasprintf("connect to %s: %s", call->where, os_errno ? strerror((int)os_errno) : "connection refused");
+    case HTTP_ERROR_TIMEOUT:
+        return timeout_message(call);
+    case HTTP_ERROR_TLS:
+        return xasprintf("TLS with %s: %s", call->where, detail);
+    case HTTP_ERROR_RESET:
+        return xasprintf("%s: the connection ended before the answer was complete (%s)", call->where, detail);
+    case HTTP_ERROR_TOO_LARGE:
+        return xasprintf("%s: the answer is larger than the %zu bytes allowed", call->where, call->answer.max);
+    case HTTP_ERROR_CANCELLED:
+        return xasprintf("%s: the request was cancelled", call->where);
+    default:
+        return xasprintf("%s: %s", call->where, detail);
+    }
+}
+
+static void unlink_call(struct http_call *call)
+{
+    if (call->prev)
+        call->prev->next = call->next;
+    else
+        call->client->calls = call->next;
+    if (call->next)
+        call->next->prev = call->prev;
+    call->prev = call->next = NULL;
+}
+
+/* The client may be freed from within the callback: nothing of it is touched afterwards. */
+static void finish(struct http_call *taken, enum http_error error, CURLcode code)
+{
+    _cleanup_(http_call_freep) struct http_call *call = taken;
+    unlink_call(call);
+    _cleanup_free_ char *message = message_of(call, error, code);
+    struct http_result result = {.error = error,
+                                 .message = message,
+                                 .body = strbuf_str(&call->answer),
+                                 .body_len = call->answer.len,
+                                 .retry_after_s = call->retry_after_s};
+    long request_bytes = 0;
+    curl_off_t total_us = 0;
+    char *content_type = NULL, *address = NULL;
+    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+    curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address);
+    if (error == HTTP_OK) /* a timeout can carry status 200: only a whole answer has a status */
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.status);
+    result.content_type = content_type;
+    result.address = address && *address ? address : NULL;
+    result.latency_us = total_us;
+    result.sent = request_bytes > 0 || call->body_asked;
+    call->done(&result, call->userdata);
+}
+
+void http_call_finish(struct http_call *call, CURLcode code)
+{
+    finish(call, classify(call, code), code);
+}
+
+void http_call_finish_cancelled(struct http_call *call)
+{
+    finish(call, HTTP_ERROR_CANCELLED, CURLE_OK);
+}
