@@ -1,0 +1,136 @@
+/* Alerts become episodes: open from the first firing until Alertmanager reports it resolved, or until its run ends.
+ * Identity is the computed fingerprint of the label set. Every alert gets exactly one decision with a reason. */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/internal.h"
+
+#include <string.h>
+
+static void open_episode(struct core *c, struct run *run)
+{
+    HASH_ADD(hh_episode, c->episodes, fingerprint, strlen(run->fingerprint), run);
+    run->episode = true;
+}
+
+void episode_close(struct core *c, struct run *run)
+{
+    if (run->episode)
+        HASH_DELETE(hh_episode, c->episodes, run);
+    run->episode = false;
+    run->parked = false;
+}
+
+static struct run *find_open(struct core *c, const char *fingerprint)
+{
+    struct run *run = NULL;
+    HASH_FIND(hh_episode, c->episodes, fingerprint, strlen(fingerprint), run);
+    return run;
+}
+
+static void seen_again(struct core *c, struct run *run)
+{
+    json_object_set_new(run->record, "seen", json_integer(json_int_or(run->record, "seen", 1) + 1));
+    record_set_time(run->record, "last_seen", c->now.wall_us);
+    run->cleared = false;
+    if (run->state == RUN_SETTLING)
+        run->refired = true;
+    run_dirty(c, run);
+}
+
+/* A firing alert without an open episode: which playbook? */
+static void decide(struct core *c, struct run *run)
+{
+    _cleanup_json_ json_t *others = json_array();
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const struct settings *s = c->settings;
+    struct playbook *p =
+        s->table ? playbook_table_find(s->table, json_object_get(run->alert, "labels"), others, &err) : NULL;
+    json_object_set(run->record, "also_matched", others);
+    open_episode(c, run);
+    if (!p) {
+        bool unjudged = err.code < 0;
+        run_end(c, run, OUTCOME_SKIPPED, REASON_NO_PLAYBOOK, unjudged || s->escalate_unmatched,
+                unjudged ? "no playbook was chosen: %s" : "no playbook matches this alert%s",
+                unjudged ? error_message(&err) : "");
+        return;
+    }
+    run->playbook = playbook_ref(p);
+    json_set_text(run->record, "playbook", p->name);
+    json_set_text(run->record, "playbook_hash", p->hash);
+    if (p->ignore) {
+        run_end(c, run, OUTCOME_SKIPPED, REASON_IGNORED, false, "playbook %s ignores this alert%s%s", p->name,
+                p->ignore_reason ? ": " : "", p->ignore_reason ? p->ignore_reason : "");
+        return;
+    }
+    run->received_us = c->now.boot_us;
+    run->expires_us = c->now.boot_us + p->limits.expires_ms * USEC_PER_MSEC;
+    run->run_left_us = p->run_timeout_ms * USEC_PER_MSEC;
+    run->phase = PHASE_DELAY;
+    core_note(c, run, NOTE_INFO, REASON_NONE, "alert accepted by playbook %s", p->name);
+    run_advance(c, run);
+}
+
+static void handle_resolved(struct core *c, struct run *run)
+{
+    record_time(c, run, "resolved");
+    record_event(c, run, "Alertmanager reports the alert resolved");
+    run->cleared = true;
+    run_dirty(c, run);
+    if (run->phase == PHASE_DONE)
+        episode_close(c, run);
+    else
+        run_advance(c, run);
+}
+
+static void malformed(struct core *c, json_t *alert, const char *why)
+{
+    struct run *run = run_new(c, alert, true);
+    run_end(c, run, OUTCOME_SKIPPED, REASON_MALFORMED, true, "the alert cannot be understood: %s", why);
+}
+
+void episode_malformed(struct core *c, const struct event *event)
+{
+    _cleanup_json_ json_t *alert = json_pack("{s:{}, s:{}, s:s}", "labels", "annotations", "fingerprint", "");
+    if (event->malformed.raw)
+        json_object_set_new(alert, "raw", json_deep_copy(event->malformed.raw));
+    malformed(c, alert, event->malformed.why ? event->malformed.why : "no reason given");
+    core_inbox_done(c, event->inbox_seq);
+}
+
+void episode_alert(struct core *c, const struct event *event)
+{
+    const struct alert *a = event->alert;
+    _cleanup_json_ json_t *alert = alert_to_json(a);
+    core_inbox_done(c, event->inbox_seq);
+    if (alert_name_is_internal(alert_name(a))) {
+        malformed(c, alert, "its name is one of mendd's own");
+        return;
+    }
+    struct run *open = find_open(c, a->fingerprint);
+    if (open && a->firing) {
+        seen_again(c, open);
+    } else if (open) {
+        handle_resolved(c, open);
+    } else {
+        struct run *run = run_new(c, alert, a->firing);
+        if (a->firing) {
+            decide(c, run);
+            return;
+        }
+        record_time(c, run, "resolved");
+        run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
+                "the alert came already resolved and was not seen firing");
+    }
+}
+
+void episode_settings(struct core *c)
+{
+    struct run *run, *next;
+    HASH_ITER (hh_episode, c->episodes, run, next) {
+        if (!run->parked)
+            continue;
+        episode_close(c, run);
+        record_event(c, run, "new settings: the next time that the alert comes it is decided again");
+        run_dirty(c, run);
+    }
+}

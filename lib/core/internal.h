@@ -1,0 +1,377 @@
+/* What the files of the deciding core share (core.h is its outside). Private to lib/core.
+ *
+ * Owners: the core owns runs, owners (locks and histories) and ops; a run owns its record, effects and ask sets. An op
+ * is something that left (a question, an effect, a post) and is answered by EVENT_ANSWER; closing an ask set forgets
+ * its ops, late answers are dropped. Times are boot-clock microseconds unless a name says wall.
+ *
+ * A run advances by handlers, one a phase: a handler looks at what is there and either changes the phase (true: go on
+ * at once) or waits for an answer or a time (false; run_wake_at() said when). Handlers keep nothing on the stack, so
+ * that any event may call them again. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/ulid.h"
+#include "core/core.h"
+#include "core/record.h"
+#include "core/target.h"
+
+#include <uthash.h>
+
+enum {
+    ASK_ROUNDS_MAX = 16,
+    SEND_ATTEMPTS_MAX = 5,
+    STEP_TIMEOUT_MS = 60 * 1000,
+    SEND_TIMEOUT_MS = 30 * 1000,
+    EVIDENCE_MAX = 64 * 1024,
+    EVIDENCE_RUN_MAX = 512 * 1024,
+    CHECK_HISTORY_MAX = 20,
+};
+#define STALL_US (10 * USEC_PER_SEC)
+#define REUSE_US (2 * USEC_PER_SEC)  /* answers of the target's resolution may serve the first step's plan this long */
+#define FRESH_US (10 * USEC_PER_SEC) /* what was read for a step counts as fresh this long */
+
+/* Questions of one try of one thing, with the time by which they must be answered. */
+struct askset {
+    struct asks asks;
+    bool open, check;
+    size_t in_flight;
+    int rounds;
+    int64_t started_us, deadline_us;
+    unsigned epoch; /* of the core, when it was opened: another one now means that the world must be looked at again */
+};
+
+/* One check in a round. */
+struct probe {
+    const struct check_step *spec; /* borrowed from the run's playbook, or &core's own */
+    json_t *with;
+    char *cluster;
+    struct askset set;
+    struct check_result result;
+    bool judged;
+};
+
+struct round {
+    struct probe *probes;
+    size_t n;
+    bool active;
+};
+
+enum phase {
+    PHASE_DELAY,     /* grace before anything is looked at */
+    PHASE_RECHECK,   /* what held the run is gone: does the alert still fire? */
+    PHASE_TARGET,    /* the target is looked up */
+    PHASE_GUARDS,    /* may it act? */
+    PHASE_WAITING,   /* a waiting guard holds it */
+    PHASE_PLAN,      /* modes plan and approve, --dry-run: the first rung's requests */
+    PHASE_APPROVAL,  /* a person must say yes */
+    PHASE_DIAGNOSE,  /* evidence */
+    PHASE_PRECHECK,  /* already healthy? */
+    PHASE_STEP,      /* begin the step at (rung, step) */
+    PHASE_CONDITION, /* its if/unless */
+    PHASE_STEP_PLAN, /* its plan */
+    PHASE_SEND,      /* the next effect: guards, intention, out */
+    PHASE_SENT,      /* wait for its answer */
+    PHASE_READ,      /* unknown outcome: look before anything else */
+    PHASE_BACKOFF,   /* send again later */
+    PHASE_COME_BACK, /* settle_each: the pods must be Ready before the next effect */
+    PHASE_STEP_WAIT, /* the action `wait` */
+    PHASE_VERIFY,
+    PHASE_SETTLE,
+    PHASE_ROLLBACK, /* the next effect to undo */
+    PHASE_UNDO_READ,
+    PHASE_DONE,
+    PHASE_COUNT
+};
+
+struct peer {
+    bool posted, in_flight;
+    int tries;
+    int64_t next_us;
+};
+
+struct run {
+    char id[ULID_LEN + 1];
+    char fingerprint[17];
+    uint64_t arrival;
+    json_t *record;
+    json_t *alert; /* borrowed from record */
+    struct playbook *playbook;
+
+    enum phase phase;
+    enum run_state state;
+    enum run_outcome outcome;
+    enum reason reason;
+    bool parked;          /* done without a run of its own; its episode stays open */
+    bool episode;         /* in the map of open episodes */
+    bool cleared;         /* a resolved webhook came */
+    bool refired;         /* a firing webhook came while settling */
+    bool acted;           /* an effect left */
+    bool began;           /* the first rung began: cooldown counts from its end */
+    bool locked;          /* holds the locks of `keys` */
+    bool lined_up;        /* stands in the lines of `keys` */
+    bool active;          /* counts for `concurrent` */
+    bool healthy;         /* settling after a precheck */
+    bool rolling;         /* rolling back */
+    bool namespace_noted; /* that its namespace cannot be read was said once */
+    bool dirty;
+
+    struct target target;
+    bool has_target;
+    char **keys; /* owner keys */
+    size_t n_keys;
+
+    size_t rung, step, index; /* index: evidence of diagnose, step of a plan */
+    json_t *effects;          /* all effects of the run, each with rung, step, status, attempts, … */
+    json_t *undoing;          /* the effect whose inverse is on its way; borrowed from effects */
+    json_t *current;          /* the effect that is being sent; borrowed from effects */
+    size_t evidence_bytes;
+    struct now plan_now;
+    enum reason fail_reason; /* why the last rung failed */
+    char *fail_message;
+
+    int64_t received_us, expires_us, step_deadline_us, step_wait_us, backoff_us, run_deadline_us, run_left_us;
+    int64_t round_began_us, verify_deadline_us, verify_next_us, passing_since_us, settle_deadline_us, settle_next_us;
+    int64_t held_until_us;
+    int64_t restored_wall_us; /* when the save was made that it came from */
+    int settle_looks, target_tries;
+    bool look_again; /* back-off before another look, not before another try */
+    enum verdict last_look;
+    struct peer *peers;
+    size_t n_peers;
+
+    struct askset set;    /* the target, the guards before the first step, the step's plan */
+    struct askset guards; /* guards again, when the step's answers are stale */
+    struct askset read;   /* recognition */
+    struct round round;
+    json_t *answer; /* of the effect that was sent */
+
+    struct op *ops;
+    int64_t wake_us;
+    size_t heap_at; /* 1 + index; 0: not in the heap */
+    struct run *dirty_next;
+    struct run *wait_prev, *wait_next;
+    bool waiting_listed;
+    UT_hash_handle hh_id, hh_episode;
+};
+
+enum op_kind { OP_ASK, OP_SEND, OP_POST };
+
+struct op {
+    uint64_t id;
+    enum op_kind kind;
+    struct run *run;
+    struct askset *set;
+    json_t *question;
+    size_t peer;
+    struct op *prev, *next; /* of the run */
+    UT_hash_handle hh;
+};
+
+struct attempt {
+    int64_t wall_us;
+    char run[ULID_LEN + 1];
+    char *playbook;
+};
+
+/* What limits remember of an owner. */
+struct owner {
+    char *key;
+    struct run *holder;
+    struct run **line; /* those that wait for the lock, in order of arrival */
+    size_t n_line;
+    int64_t last_end_wall_us;
+    char last_run[ULID_LEN + 1];
+    struct attempt *attempts;
+    size_t n_attempts;
+    UT_hash_handle hh;
+};
+
+struct concurrency { /* active runs of a playbook */
+    char *playbook;
+    int active;
+    UT_hash_handle hh;
+};
+
+struct core {
+    const struct registry *registry;
+    const struct settings *settings;
+    struct ulid_source ids;
+    uint64_t next_op, next_arrival;
+    struct run *runs, *episodes;
+    struct op *ops;
+    struct owner *owners;
+    struct concurrency *concurrency;
+    struct run **heap;
+    size_t heap_n, heap_cap;
+    struct run *dirty, *graves; /* changed in this call; done, freed with the next call */
+    struct run *waiting_head, *waiting_tail;
+    bool recheck; /* something was released: waiting runs are decided again */
+    unsigned epoch;
+    bool started;
+    struct now now, pruned;
+    int64_t last_alive_wall_us;
+    struct effects *out;
+    struct check_step cleared_check,
+        ready_check; /* alert.cleared and pods.ready without parameters; check NULL: none */
+};
+
+/* core.c: out */
+void core_note(struct core *c, const struct run *run, enum note_level level, enum reason reason, const char *fmt, ...)
+    _printf_(5, 6);
+uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct askset *set, json_t *what_new,
+                  int64_t timeout_us, bool check);
+void core_inbox_done(struct core *c, int64_t seq);
+void run_dirty(struct core *c, struct run *run);
+void op_free(struct core *c, struct op *op);
+
+/* heap.c: who wants to be woken, and when */
+void heap_update(struct core *c, struct run *run);
+void heap_remove(struct core *c, struct run *run);
+
+/* asking.c */
+void askset_open(struct core *c, struct askset *set, int64_t deadline_us, bool check);
+void askset_close(struct core *c, struct run *run, struct askset *set);
+/* True: nothing is in flight (or the time is over, and what is missing was answered with a timeout): the pure function
+ * may run. False: wait; the run's wake-up is set. */
+bool askset_ready(struct core *c, struct run *run, struct askset *set);
+/* After -EAGAIN: sends what is wanted. */
+void askset_send(struct core *c, struct run *run, struct askset *set);
+bool askset_usable(const struct core *c, const struct askset *set, int64_t max_age_us);
+void round_open(struct core *c, struct run *run, const struct check_step *specs, size_t n, int64_t deadline_us);
+void round_close(struct core *c, struct run *run);
+/* True when every check of the round has its verdict. */
+bool round_done(struct core *c, struct run *run);
+
+/* episode.c */
+void episode_alert(struct core *c, const struct event *event);
+void episode_malformed(struct core *c, const struct event *event);
+void episode_settings(struct core *c);
+void episode_close(struct core *c, struct run *run);
+
+/* limits.c */
+struct owner *owner_get(struct core *c, const char *key);
+void owners_free(struct core *c);
+void limits_prune(struct core *c);
+void limits_shift(struct core *c, int64_t delta_us); /* the wall clock was set */
+void limits_set_keys(struct core *c, struct run *run);
+/* The run that stands in the way of taking all locks, or NULL. */
+const struct run *limits_lock_blocker(const struct core *c, const struct run *run);
+void limits_lock(struct core *c, struct run *run);
+void limits_line_up(struct core *c, struct run *run);
+void limits_leave_line(struct core *c, struct run *run);
+void limits_release(struct core *c, struct run *run);
+void limits_ended(struct core *c, const struct run *run, int64_t wall_us);
+void limits_attempt(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us);
+void limits_note_attempt(struct core *c, const struct run *run);
+/* Wall time at which the cooldown ends, 0: none. `ret_run`: whose. */
+int64_t limits_cooldown_until(const struct core *c, const struct run *run, const char **ret_run);
+/* The rate that is used up, or NULL. playbook NULL: across all. */
+const struct rate *limits_exhausted(const struct core *c, const struct run *run, const struct rate *rates, size_t n,
+                                    const char *playbook);
+int limits_active(const struct core *c, const struct run *run); /* others of its playbook */
+void limits_set_active(struct core *c, struct run *run, bool active);
+
+/* guards.c */
+enum guard_answer { GUARD_PASS, GUARD_WAIT, GUARD_FINAL, GUARD_ASKING };
+struct guard_result {
+    enum reason reason;
+    char *message;
+    const char *run;  /* the run that stands in the way */
+    int64_t until_us; /* boot; INT64_MAX: not known */
+    bool plan_only;   /* the mode: build the plan and stop */
+};
+void guard_result_clear(struct guard_result *r);
+/* All guards in their order, the first that does not pass decides. `set` serves what has to be read. */
+enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+/* Only those that wait and need no reading: is what held the run gone? */
+enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret);
+
+/* run.c */
+struct run *run_new(struct core *c, const json_t *alert, bool firing);
+struct run *run_free(struct core *c, struct run *run);
+void run_advance(struct core *c, struct run *run);
+void run_wake_at(struct run *run, int64_t boot_us);
+void run_state_to(struct core *c, struct run *run, enum run_state state, const char *fmt, ...) _printf_(4, 5);
+void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum reason reason, bool escalate,
+             const char *fmt, ...) _printf_(6, 7);
+void run_escalate(struct core *c, struct run *run, enum reason reason, const char *message);
+void run_free_lookups(struct core *c, struct run *run);
+json_t *run_effects_of_rung(const struct run *run, size_t rung);
+const struct step *run_step_now(const struct run *run);
+bool run_expand(struct run *run, const struct param *params, const json_t *with, const char *cluster, json_t **ret_with,
+                char **ret_cluster, struct error *err);
+
+/* one handler a phase; run_begin.c */
+bool phase_delay(struct core *c, struct run *run);
+bool phase_recheck(struct core *c, struct run *run);
+bool phase_target(struct core *c, struct run *run);
+bool phase_guards(struct core *c, struct run *run);
+bool phase_waiting(struct core *c, struct run *run);
+void run_begin_approval(struct core *c, struct run *run);
+bool phase_approval(struct core *c, struct run *run);
+/* run_plan.c */
+bool phase_plan(struct core *c, struct run *run);
+/* run_look.c */
+void run_begin_work(struct core *c, struct run *run);
+bool phase_diagnose(struct core *c, struct run *run);
+bool phase_precheck(struct core *c, struct run *run);
+/* run_step.c */
+void run_begin_rung(struct core *c, struct run *run, size_t rung);
+bool phase_step(struct core *c, struct run *run);
+bool phase_condition(struct core *c, struct run *run);
+bool phase_step_plan(struct core *c, struct run *run);
+bool phase_step_wait(struct core *c, struct run *run);
+bool phase_come_back(struct core *c, struct run *run);
+void step_failed(struct core *c, struct run *run, enum reason reason, const char *message);
+bool step_effects_go_on(struct core *c, struct run *run);
+void rung_failed(struct core *c, struct run *run, enum reason reason, const char *message);
+/* No further rung: rollback if there is something to undo, then failed and escalated. */
+void run_give_up(struct core *c, struct run *run, enum reason reason, const char *message);
+/* run_send.c */
+bool phase_send(struct core *c, struct run *run);
+bool phase_sent(struct core *c, struct run *run);
+bool phase_read(struct core *c, struct run *run);
+bool phase_backoff(struct core *c, struct run *run);
+/* run_verify.c, run_settle.c, run_rollback.c */
+void run_begin_verify(struct core *c, struct run *run);
+bool phase_verify(struct core *c, struct run *run);
+void run_begin_settle(struct core *c, struct run *run, bool healthy);
+bool phase_settle(struct core *c, struct run *run);
+void settle_posted(struct core *c, struct run *run, size_t peer, const json_t *answer);
+void run_begin_rollback(struct core *c, struct run *run);
+bool phase_rollback(struct core *c, struct run *run);
+bool phase_undo_read(struct core *c, struct run *run);
+/* Whoever sent the effect hears how it went. */
+void rollback_effect_ended(struct core *c, struct run *run, bool done, const char *message);
+
+/* effect.c */
+enum seen { SEEN_DONE, SEEN_NOT_DONE, SEEN_CHANGED, SEEN_GONE, SEEN_UNKNOWN };
+/* What a GET of effect.read says about an effect whose outcome is not known. `words`: what was found; may be NULL. */
+enum seen effect_recognise(const json_t *effect, const json_t *answer, char **words);
+/* After a 2xx: keeps a trimmed answer and the values that the server made of it. */
+void effect_done(json_t *effect, const json_t *body);
+/* "PATCH Deployment shop/api" */
+char *effect_describe(const json_t *effect);
+/* The inverse of an effect that was done, for the object as it is now; NULL: a value is no longer ours. */
+json_t *effect_inverse_new(const json_t *effect, const json_t *object, char **words);
+
+/* record_build.c */
+json_t *record_new(struct core *c, const char *id, const json_t *alert);
+void record_event(struct core *c, struct run *run, const char *event);
+void record_time(struct core *c, struct run *run, const char *which);
+/* Sets `key` of any entry of the record. */
+void record_set_time(json_t *record, const char *key, int64_t wall_us);
+json_t *record_step(struct run *run); /* the entry of (rung, step), or NULL */
+json_t *record_step_begin(struct core *c, struct run *run, const json_t *with);
+void record_step_end(struct core *c, struct run *run, const char *status, const char *error);
+void record_request(struct run *run, const json_t *effect);
+void record_check(struct core *c, struct run *run, const struct probe *probe);
+void record_evidence(struct core *c, struct run *run, const char *action, const json_t *items);
+void record_held(struct core *c, struct run *run, const struct guard_result *held);
+json_t *record_projection(const json_t *effect);
+const char *record_alertname(const struct run *run);
+
+/* restore.c */
+json_t *run_state_new(const struct core *c, const struct run *run);
+void run_resume(struct core *c, struct run *run);

@@ -1,0 +1,257 @@
+/* From the alert to the decision to act: grace, target, guards, waiting. */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/internal.h"
+#include "core/template.h"
+
+#include <errno.h>
+
+bool phase_delay(struct core *c, struct run *run)
+{
+    int64_t until = run->received_us + run->playbook->delay_ms * USEC_PER_MSEC;
+    if (c->now.boot_us < until) {
+        run_wake_at(run, until);
+        return false;
+    }
+    run->expires_us = until + run->playbook->limits.expires_ms * USEC_PER_MSEC;
+    run->phase = PHASE_TARGET;
+    return true;
+}
+
+/* What held the run is gone: repaired by the run before, the alert may have cleared without its webhook being here yet.
+ */
+bool phase_recheck(struct core *c, struct run *run)
+{
+    if (!c->cleared_check.check || c->settings->n_alertmanagers == 0) {
+        run->phase = PHASE_TARGET;
+        return true;
+    }
+    if (!run->round.active)
+        round_open(c, run, &c->cleared_check, 1, c->now.boot_us + 5 * USEC_PER_SEC);
+    if (!round_done(c, run))
+        return false;
+    bool gone = run->round.probes[0].result.verdict == VERDICT_PASS;
+    round_close(c, run);
+    run->phase = PHASE_TARGET;
+    if (gone)
+        run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
+                "the alert cleared while the run waited; nothing was done");
+    return true;
+}
+
+/* ---- target ---- */
+
+static void no_such_target(struct core *c, struct run *run, int code, const struct error *err)
+{
+    enum reason reason = code == -E2BIG    ? REASON_AMBIGUOUS_TARGET
+                         : code == -EACCES ? REASON_FORBIDDEN
+                         : code == -EIO    ? REASON_ACTION_FAILED
+                                           : REASON_NO_TARGET;
+    run_end(c, run, reason == REASON_ACTION_FAILED ? OUTCOME_FAILED : OUTCOME_SKIPPED, reason, true, "%s",
+            error_message(err));
+}
+
+/* The API server could not be asked: again with growing pauses, as long as a step may take. */
+static bool ask_later(struct core *c, struct run *run, const char *message)
+{
+    int64_t pause = USEC_PER_SEC << (run->target_tries < 4 ? run->target_tries : 4);
+    if (run->target_tries == 0)
+        run->step_deadline_us = c->now.boot_us + STEP_TIMEOUT_MS * USEC_PER_MSEC;
+    askset_close(c, run, &run->set);
+    if (c->now.boot_us + pause > run->step_deadline_us) {
+        run_end(c, run, OUTCOME_FAILED, REASON_ACTION_FAILED, true, "the API server cannot be asked: %s", message);
+        return true;
+    }
+    if (run->target_tries++ == 0)
+        record_event(c, run, message);
+    run->backoff_us = c->now.boot_us + pause;
+    run->phase = PHASE_TARGET;
+    return true;
+}
+
+static int resolve(struct core *c, struct run *run, struct target *ret, struct error *err)
+{
+    _cleanup_json_ json_t *alert = json_object();
+    _cleanup_json_ json_t *id = json_pack("{s:s}", "id", run->id);
+    json_set_text(alert, "name", record_alertname(run));
+    json_set_text(alert, "fingerprint", run->fingerprint);
+    json_set_text(alert, "startsAt", json_text_or(run->alert, "startsAt", ""));
+    json_set_text(alert, "status", "firing");
+    const struct template_vars v = {.labels = json_object_get(run->alert, "labels"),
+                                    .annotations = json_object_get(run->alert, "annotations"),
+                                    .vars = run->playbook->vars,
+                                    .alert = alert,
+                                    .run = id};
+    if (!run->playbook->has_target) {
+        *ret = (struct target){.cluster = xstrdup(c->settings->default_cluster)};
+        return 0;
+    }
+    return target_resolve(&run->playbook->target, c->settings->default_cluster, &v, run->playbook->limits.pods,
+                          &run->set.asks, ret, err);
+}
+
+static void keep_target(struct core *c, struct run *run, struct target *found)
+{
+    target_clear(&run->target);
+    run->target = *found;
+    run->has_target = run->playbook->has_target;
+    json_set_text(run->record, "cluster", run->target.cluster);
+    if (run->has_target)
+        json_object_set_new(run->record, "target", target_to_json(&run->target));
+    limits_set_keys(c, run);
+    run_dirty(c, run);
+}
+
+bool phase_target(struct core *c, struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct target found = {0};
+    if (c->now.boot_us < run->backoff_us) {
+        run_wake_at(run, run->backoff_us);
+        return false;
+    }
+    if (!askset_usable(c, &run->set, STEP_TIMEOUT_MS * USEC_PER_MSEC)) {
+        askset_close(c, run, &run->set);
+        askset_open(c, &run->set, c->now.boot_us + SEND_TIMEOUT_MS * USEC_PER_MSEC, false);
+    }
+    if (!askset_ready(c, run, &run->set))
+        return false;
+    int r = resolve(c, run, &found, &err);
+    if (r == -EAGAIN) {
+        askset_send(c, run, &run->set);
+        return run->set.in_flight == 0;
+    }
+    if (r == -EIO)
+        return ask_later(c, run, error_message(&err));
+    if (r < 0) {
+        no_such_target(c, run, r, &err);
+        return true;
+    }
+    run->backoff_us = 0;
+    keep_target(c, run, &found);
+    run->phase = PHASE_GUARDS;
+    return true;
+}
+
+/* ---- guards ---- */
+
+static void hold(struct core *c, struct run *run, const struct guard_result *g)
+{
+    const char *was = json_path_text(run->record, "held", "reason", NULL);
+    bool news = !str_eq(was, reason_name(g->reason));
+    /* It may hold nothing while it waits, or two runs could wait for each other. */
+    if (run->locked || run->active)
+        limits_release(c, run);
+    if (g->reason == REASON_DUPLICATE)
+        limits_line_up(c, run);
+    else
+        limits_leave_line(c, run);
+    run->held_until_us = g->until_us;
+    run->phase = PHASE_WAITING;
+    askset_close(c, run, &run->set);
+    if (!news && str_eq(json_path_text(run->record, "held", "run", NULL), g->run))
+        return;
+    record_held(c, run, g);
+    if (news) {
+        record_event(c, run, g->message);
+        core_note(c, run, NOTE_INFO, g->reason, "waits: %s", g->message);
+    }
+}
+
+static bool guard_final(struct core *c, struct run *run, const struct guard_result *g)
+{
+    if (g->reason == REASON_ACTION_FAILED)
+        return ask_later(c, run, g->message);
+    run->reason = g->reason;
+    if (g->plan_only) {
+        run->index = 0;
+        run->plan_now = c->now;
+        run->step_deadline_us = c->now.boot_us + STEP_TIMEOUT_MS * USEC_PER_MSEC;
+        run->phase = PHASE_PLAN;
+        return true;
+    }
+    run_end(c, run, OUTCOME_SKIPPED, g->reason, g->reason != REASON_OBSERVE_MODE, "%s", g->message);
+    return true;
+}
+
+bool phase_guards(struct core *c, struct run *run)
+{
+    struct guard_result g;
+    if (run->set.open && run->set.epoch != c->epoch) {
+        askset_close(c, run, &run->set);
+        run->phase = PHASE_TARGET;
+        return true;
+    }
+    if (!run->set.open)
+        askset_open(c, &run->set, c->now.boot_us + SEND_TIMEOUT_MS * USEC_PER_MSEC, false);
+    if (!askset_ready(c, run, &run->set))
+        return false;
+    enum guard_answer a = guards_run(c, run, &run->set, &g);
+    bool again = true;
+    if (a == GUARD_ASKING) {
+        askset_send(c, run, &run->set);
+        again = run->set.in_flight == 0;
+    } else if (a == GUARD_WAIT) {
+        hold(c, run, &g);
+    } else if (a == GUARD_FINAL) {
+        again = guard_final(c, run, &g);
+    } else {
+        run_begin_work(c, run);
+    }
+    guard_result_clear(&g);
+    return again;
+}
+
+static bool expired(struct core *c, struct run *run)
+{
+    char text[TIME_TEXT_MAX];
+    if (c->now.boot_us < run->expires_us) {
+        run_wake_at(run, run->expires_us);
+        return false;
+    }
+    _cleanup_free_ char *held = xstrdup(json_path_text(run->record, "held", "reason", NULL));
+    duration_format(run->playbook->limits.expires_ms, text);
+    if (run->phase == PHASE_APPROVAL)
+        run_end(c, run, OUTCOME_SKIPPED, REASON_NOT_APPROVED, true, "nobody approved the plan within %s", text);
+    else
+        run_end(c, run, OUTCOME_SKIPPED, REASON_EXPIRED, true, "waited %s (%s) and was not allowed to act", text,
+                held ? held : "queued");
+    return true;
+}
+
+/* What it waited for is taken at once, so that one release does not send everybody to look at the cluster. */
+bool phase_waiting(struct core *c, struct run *run)
+{
+    struct guard_result g;
+    if (expired(c, run))
+        return true;
+    enum guard_answer a = guards_waiting(c, run, &g);
+    if (a == GUARD_PASS) {
+        record_held(c, run, NULL);
+        record_event(c, run, "what held it is gone: decided again");
+        limits_lock(c, run);
+        limits_set_active(c, run, true);
+        run->phase = PHASE_RECHECK;
+    } else {
+        hold(c, run, &g);
+        run_wake_at(run, g.until_us);
+    }
+    guard_result_clear(&g);
+    return a == GUARD_PASS;
+}
+
+void run_begin_approval(struct core *c, struct run *run)
+{
+    run->phase = PHASE_APPROVAL;
+    run->expires_us = c->now.boot_us + run->playbook->limits.expires_ms * USEC_PER_MSEC;
+    run->reason = REASON_AWAITING_APPROVAL;
+    json_set_text(run->record, "reason", reason_name(run->reason));
+    json_set_text(run->record, "message", "the plan waits for a person to approve it");
+    run_state_to(c, run, RUN_AWAITING_APPROVAL, "the plan waits for approval");
+    core_note(c, run, NOTE_WARN, run->reason, "the plan waits for a person to approve it");
+}
+
+bool phase_approval(struct core *c, struct run *run)
+{
+    return expired(c, run);
+}

@@ -1,0 +1,92 @@
+/* Before anything changes: evidence (diagnose) and, if the playbook asks for it, whether all is well already. */
+#include "base/alloc.h"
+#include "core/internal.h"
+
+#include <errno.h>
+
+#define DIAGNOSE_US (15 * USEC_PER_SEC) /* evidence must not hold up the repair */
+#define PRECHECK_US (10 * USEC_PER_SEC)
+
+void run_begin_work(struct core *c, struct run *run)
+{
+    limits_lock(c, run);
+    record_held(c, run, NULL);
+    run->index = 0;
+    run_state_to(c, run, RUN_REMEDIATING, "all guards passed");
+    run->phase = PHASE_DIAGNOSE;
+}
+
+static bool next_evidence(struct core *c, struct run *run)
+{
+    askset_close(c, run, &run->guards);
+    run->index++;
+    run_dirty(c, run);
+    return true;
+}
+
+static bool no_evidence(struct core *c, struct run *run, const struct step *step, const char *why)
+{
+    _cleanup_json_ json_t *items = json_array();
+    json_t *item = json_pack("{s:s}", "name", "not collected");
+    json_set_text(item, "text", why);
+    json_array_append_new(items, item);
+    record_evidence(c, run, step->action->name, items);
+    return next_evidence(c, run);
+}
+
+bool phase_diagnose(struct core *c, struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_json_ json_t *with = NULL;
+    _cleanup_free_ char *cluster = NULL;
+    if (run->index >= run->playbook->n_diagnose) {
+        run->phase = PHASE_PRECHECK;
+        return true;
+    }
+    const struct step *step = &run->playbook->diagnose[run->index];
+    int64_t timeout = step->timeout_ms ? step->timeout_ms * USEC_PER_MSEC : DIAGNOSE_US;
+    if (!run->guards.open)
+        askset_open(c, &run->guards, c->now.boot_us + timeout, false);
+    if (!askset_ready(c, run, &run->guards))
+        return false;
+    if (!run_expand(run, step->action->params, step->with, step->cluster, &with, &cluster, &err))
+        return no_evidence(c, run, step, error_message(&err));
+    struct action_plan plan = {0};
+    _cleanup_free_ char *key = xasprintf("%s/diagnose/%zu", run->id, run->index);
+    const struct action_in in = {&run->target,     with, cluster, key, c->now, run->playbook->limits.pods,
+                                 &run->guards.asks};
+    int r = step->action->plan(&in, &plan, &err);
+    if (r == -EAGAIN) {
+        askset_send(c, run, &run->guards);
+        return run->guards.in_flight == 0;
+    }
+    if (r < 0)
+        return no_evidence(c, run, step, error_message(&err));
+    record_evidence(c, run, step->action->name, plan.evidence);
+    action_plan_clear(&plan);
+    return next_evidence(c, run);
+}
+
+bool phase_precheck(struct core *c, struct run *run)
+{
+    const struct playbook *p = run->playbook;
+    if (p->n_precheck == 0) {
+        run_begin_rung(c, run, 0);
+        return true;
+    }
+    if (!run->round.active)
+        round_open(c, run, p->precheck, p->n_precheck, c->now.boot_us + PRECHECK_US);
+    if (!round_done(c, run))
+        return false;
+    bool healthy = true;
+    for (size_t i = 0; i < run->round.n; i++) {
+        record_check(c, run, &run->round.probes[i]);
+        healthy &= run->round.probes[i].result.verdict == VERDICT_PASS;
+    }
+    round_close(c, run);
+    if (healthy)
+        run_begin_settle(c, run, true);
+    else
+        run_begin_rung(c, run, 0);
+    return true;
+}

@@ -1,0 +1,123 @@
+/* The plan of the first rung for the record: modes plan and approve, and --dry-run. Nothing is sent but questions. */
+#include "base/alloc.h"
+#include "core/internal.h"
+
+#include <errno.h>
+
+static json_t *plan_of(struct run *run)
+{
+    json_t *plan = json_object_get(run->record, "plan");
+    if (json_is_object(plan))
+        return plan;
+    plan = json_pack("{s:s, s:[], s:[], s:[]}", "rung", run->playbook->ladder[run->rung].name, "requests", "checks",
+                     "notes");
+    json_object_set_new(run->record, "plan", plan);
+    return plan;
+}
+
+static void plan_note(struct run *run, const struct step *step, const char *note)
+{
+    json_t *entry = json_object();
+    json_set_text(entry, "action", step->action->name);
+    json_set_text(entry, "note", note);
+    json_array_append_new(json_object_get(plan_of(run), "notes"), entry);
+}
+
+static void plan_checks(struct run *run)
+{
+    json_t *list = json_object_get(plan_of(run), "checks");
+    const struct verify *v = &run->playbook->verify;
+    for (size_t i = 0; v->present && i < v->n_checks; i++) {
+        _cleanup_error_ struct error err = ERROR_NONE;
+        _cleanup_json_ json_t *with = NULL;
+        _cleanup_free_ char *cluster = NULL;
+        json_t *entry = json_pack("{s:s}", "check", v->checks[i].check->name);
+        if (run_expand(run, v->checks[i].check->params, v->checks[i].with, v->checks[i].cluster, &with, &cluster, &err))
+            json_object_set(entry, "with", with);
+        else
+            json_set_text(entry, "error", error_message(&err));
+        json_array_append_new(list, entry);
+    }
+}
+
+static void planned(struct run *run, const struct step *step, const struct action_plan *plan, const char *cluster)
+{
+    size_t i;
+    json_t *e, *requests = json_object_get(plan_of(run), "requests");
+    json_array_foreach (plan->effects, i, e) {
+        json_t *entry = record_projection(e);
+        static const char *const unsent[] = {"status", "code", "attempts", "sent", "answered", "error"};
+        for (size_t k = 0; k < ARRAY_SIZE(unsent); k++)
+            json_object_del(entry, unsent[k]);
+        json_set_text(entry, "action", step->action->name);
+        json_set_text(entry, "cluster", cluster);
+        json_array_append_new(requests, entry);
+    }
+    if (plan->note)
+        plan_note(run, step, plan->note);
+}
+
+/* The condition's verdict: 1 the step goes on, 0 it is skipped, -EAGAIN. */
+static int condition(struct core *c, struct run *run, const struct step *step)
+{
+    if (!step->condition)
+        return 1;
+    if (!run->round.active)
+        round_open(c, run, step->condition, 1, run->step_deadline_us);
+    if (!round_done(c, run))
+        return -EAGAIN;
+    enum verdict v = run->round.probes[0].result.verdict;
+    return v == VERDICT_UNKNOWN || (v == VERDICT_PASS) != step->negate;
+}
+
+static bool finish(struct core *c, struct run *run)
+{
+    enum reason reason = run->reason;
+    plan_checks(run);
+    run_dirty(c, run);
+    size_t n = json_array_size(json_object_get(plan_of(run), "requests"));
+    if (reason == REASON_AWAITING_APPROVAL)
+        run_begin_approval(c, run);
+    else
+        run_end(c, run, OUTCOME_SKIPPED, reason, false, "%s: rung \"%s\" would send %zu request%s",
+                reason == REASON_DRY_RUN ? "--dry-run" : "the playbook only plans (mode: plan)",
+                run->playbook->ladder[run->rung].name, n, n == 1 ? "" : "s");
+    return true;
+}
+
+bool phase_plan(struct core *c, struct run *run)
+{
+    const struct rung *rung = &run->playbook->ladder[run->rung];
+    struct action_plan plan = {0};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_json_ json_t *with = NULL;
+    _cleanup_free_ char *cluster = NULL;
+    if (run->index >= rung->n_steps)
+        return finish(c, run);
+    const struct step *step = &rung->steps[run->index];
+    int go = condition(c, run, step);
+    if (go == -EAGAIN || !askset_ready(c, run, &run->set))
+        return false;
+    int r = go == 0 ? 0 : -EINVAL;
+    if (go == 0)
+        plan_note(run, step, "skipped by its condition");
+    else if (run_expand(run, step->action->params, step->with, step->cluster, &with, &cluster, &err)) {
+        _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->index);
+        const struct action_in in = {&run->target,  with, cluster, key, run->plan_now, run->playbook->limits.pods,
+                                     &run->set.asks};
+        r = step->action->plan(&in, &plan, &err);
+    }
+    if (r == -EAGAIN) {
+        askset_send(c, run, &run->set);
+        return run->set.in_flight == 0;
+    }
+    if (r < 0)
+        plan_note(run, step, error_message(&err));
+    else
+        planned(run, step, &plan, cluster);
+    action_plan_clear(&plan);
+    round_close(c, run);
+    run->set.rounds = 0;
+    run->index++;
+    return true;
+}

@@ -1,0 +1,320 @@
+/* Effects on their way: once.
+ *
+ * Happy path: guards again, the intention is saved, the effect leaves with the same commit, its answer is kept, the
+ * next effect. Failure modes: surely not sent (refused, dns) -> again later, until the step's time is over; refused by
+ * the API server -> the step fails with its words; outcome not known (timeout, reset, 5xx, 409) -> GET first: done, or
+ * untouched and sent again, or changed by somebody else and left alone. What cannot be recognised is never sent twice
+ * unless the step says that it may be. */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/internal.h"
+
+static void effect_ended(struct core *c, struct run *run, bool ok, enum reason reason, const char *message)
+{
+    askset_close(c, run, &run->read);
+    if (!ok) {
+        json_set_text(run->current, "status", reason == REASON_INTERRUPTED ? "unknown" : "failed");
+        json_set_text(run->current, "error", message);
+    }
+    record_set_time(run->current, "answered", c->now.wall_us);
+    record_request(run, run->current);
+    run_dirty(c, run);
+    _cleanup_free_ char *what = effect_describe(run->current);
+    core_note(c, run, ok ? NOTE_INFO : NOTE_WARN, ok ? REASON_NONE : reason, "%s: %s", what, ok ? "done" : message);
+    if (run->rolling)
+        rollback_effect_ended(c, run, ok, message);
+    else if (ok)
+        step_effects_go_on(c, run);
+    else
+        step_failed(c, run, reason, message);
+}
+
+/* Stop: neither another rung nor another try may touch what somebody else is changing. */
+static void effect_stopped(struct core *c, struct run *run, enum reason reason, const char *message)
+{
+    if (run->rolling) {
+        effect_ended(c, run, false, reason, message);
+        return;
+    }
+    json_set_text(run->current, "status", "unknown");
+    json_set_text(run->current, "error", message);
+    record_request(run, run->current);
+    record_step_end(c, run, "failed", message);
+    askset_close(c, run, &run->read);
+    run_give_up(c, run, reason, message);
+}
+
+/* ---- sending ---- */
+
+static json_t *next_pending(const struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        if (str_eq(json_text(e, "status"), "pending") && json_bool_or(e, "inverse", false) == run->rolling)
+            return e;
+    }
+    return NULL;
+}
+
+/* Whether nothing of this step was ever sent: then its plan may be made again. */
+static bool untouched(const struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        if (json_int_or(e, "rung", -1) == (int64_t)run->rung && json_int_or(e, "step", -1) == (int64_t)run->step &&
+            json_int_or(e, "attempts", 0) > 0)
+            return false;
+    }
+    return true;
+}
+
+static void send_now(struct core *c, struct run *run)
+{
+    json_t *e = run->current;
+    json_int_t attempts = json_int_or(e, "attempts", 0) + 1;
+    json_set_text(e, "status", "intended");
+    json_object_set_new(e, "attempts", json_integer(attempts));
+    record_set_time(e, "sent", c->now.wall_us);
+    if (!run->acted) {
+        run->acted = true;
+        record_time(c, run, "acted");
+        limits_note_attempt(c, run);
+    }
+    _cleanup_free_ char *what = effect_describe(e);
+    record_request(run, e);
+    if (attempts == 1)
+        record_event(c, run, what);
+    core_note(c, run, NOTE_INFO, REASON_NONE, "%s%s", what, attempts > 1 ? " (again)" : "");
+    int64_t left = run->step_deadline_us - c->now.boot_us, most = SEND_TIMEOUT_MS * USEC_PER_MSEC;
+    left = left > most ? most : left < USEC_PER_SEC ? USEC_PER_SEC : left;
+    core_out(c, run, OP_SEND, NULL, json_deep_copy(e), left, false);
+    run->phase = PHASE_SENT;
+    run_dirty(c, run);
+}
+
+static void guard_stops(struct core *c, struct run *run, const struct guard_result *g)
+{
+    bool needs_person = g->plan_only || g->reason == REASON_OBSERVE_MODE;
+    if (needs_person && run->fail_message) {
+        _cleanup_free_ char *why = xasprintf("%s; the next rung \"%s\" is not for mendd alone: %s", run->fail_message,
+                                             run->playbook->ladder[run->rung].name, g->message);
+        record_step_end(c, run, "skipped", g->message);
+        run_give_up(c, run, run->fail_reason, why);
+    } else if (g->reason == REASON_ACTION_FAILED || g->reason == REASON_NO_TARGET) {
+        step_failed(c, run, REASON_ACTION_FAILED, g->message);
+    } else {
+        record_step_end(c, run, "skipped", g->message);
+        if (run->acted)
+            run_give_up(c, run, g->reason, g->message);
+        else
+            run_end(c, run, OUTCOME_SKIPPED, g->reason, true, "%s", g->message);
+    }
+}
+
+/* The answers read for the step's plan serve while they are fresh; later the guards read for themselves. */
+static struct askset *guard_answers(struct core *c, struct run *run)
+{
+    if (run->set.in_flight > 0 || askset_usable(c, &run->set, FRESH_US))
+        return &run->set;
+    if (run->guards.in_flight == 0 && !askset_usable(c, &run->guards, FRESH_US)) {
+        int64_t until = c->now.boot_us + FRESH_US;
+        askset_close(c, run, &run->guards);
+        askset_open(c, &run->guards, until < run->step_deadline_us ? until : run->step_deadline_us, false);
+    }
+    return &run->guards;
+}
+
+static bool guard_and_send(struct core *c, struct run *run)
+{
+    struct guard_result g;
+    struct askset *set = guard_answers(c, run);
+    if (!askset_ready(c, run, set))
+        return false;
+    enum guard_answer a = guards_run(c, run, set, &g);
+    bool again = true;
+    if (a == GUARD_PASS) {
+        send_now(c, run);
+    } else if (a == GUARD_FINAL) {
+        guard_stops(c, run, &g);
+    } else if (c->now.boot_us >= run->step_deadline_us) {
+        step_failed(c, run, REASON_ACTION_FAILED, a == GUARD_WAIT ? g.message : "no time left to look before acting");
+    } else if (a == GUARD_WAIT) {
+        run_wake_at(run, c->now.boot_us + USEC_PER_SEC);
+        again = false;
+    } else {
+        askset_send(c, run, set);
+        again = set->in_flight == 0;
+    }
+    guard_result_clear(&g);
+    return again;
+}
+
+bool phase_send(struct core *c, struct run *run)
+{
+    run->current = next_pending(run);
+    if (!run->current) {
+        if (run->rolling)
+            run->phase = PHASE_ROLLBACK;
+        else
+            step_effects_go_on(c, run);
+        return true;
+    }
+    if (run->rolling) {
+        send_now(c, run);
+        return true;
+    }
+    if (untouched(run) && run->set.epoch != c->epoch) {
+        run->phase = PHASE_STEP_PLAN;
+        return true;
+    }
+    return guard_and_send(c, run);
+}
+
+/* ---- answers ---- */
+
+static bool surely_not_sent(const char *error)
+{
+    static const char *const errors[] = {"refused", "dns", "local", "tls", NULL};
+    return error && str_in(error, errors);
+}
+
+static void again_later(struct core *c, struct run *run, const char *why)
+{
+    json_int_t attempts = json_int_or(run->current, "attempts", 1);
+    int64_t pause = 200 * USEC_PER_MSEC << (attempts > 6 ? 5 : attempts > 0 ? attempts - 1 : 0);
+    json_set_text(run->current, "error", why);
+    if (c->now.boot_us + pause > run->step_deadline_us) {
+        _cleanup_free_ char *message = xasprintf("no success within the step's time; last: %s", why);
+        effect_ended(c, run, false, REASON_ACTION_FAILED, message);
+        return;
+    }
+    askset_close(c, run, &run->read);
+    run->backoff_us = c->now.boot_us + pause;
+    run->phase = PHASE_BACKOFF;
+    record_request(run, run->current);
+    run_dirty(c, run);
+}
+
+static void look_first(struct core *c, struct run *run)
+{
+    askset_close(c, run, &run->read);
+    int64_t until = c->now.boot_us + 10 * USEC_PER_SEC;
+    askset_open(c, &run->read, until, false);
+    run->phase = PHASE_READ;
+}
+
+static bool may_repeat(const struct run *run)
+{
+    return !run->rolling && run_step_now(run)->idempotent;
+}
+
+/* The outcome is not known. */
+static void unsure(struct core *c, struct run *run, const char *why)
+{
+    json_set_text(run->current, "error", why);
+    if (!str_eq(json_text(run->current, "recognise"), "never")) {
+        look_first(c, run);
+    } else if (may_repeat(run)) {
+        again_later(c, run, why);
+    } else {
+        _cleanup_free_ char *message =
+            xasprintf("%s; whether it took effect cannot be known and it is never sent twice", why);
+        effect_stopped(c, run, REASON_INTERRUPTED, message);
+    }
+}
+
+bool phase_sent(struct core *c, struct run *run)
+{
+    if (!run->answer)
+        return false;
+    _cleanup_json_ json_t *answer = TAKE_PTR(run->answer);
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int status = answer_status(answer);
+    const char *error = json_text(answer, "error");
+    bool is_delete = str_eq(json_text(run->current, "method"), "DELETE");
+    json_object_set_new(run->current, "code", status ? json_integer(status) : json_null());
+    if (!error && ((status >= 200 && status < 300) || (status == 404 && is_delete))) {
+        effect_done(run->current, status < 300 ? answer_body(answer) : NULL);
+        json_object_del(run->current, "error");
+        effect_ended(c, run, true, REASON_NONE, NULL);
+        return true;
+    }
+    _cleanup_free_ char *what = effect_describe(run->current);
+    answer_error(answer, what, &err);
+    const char *why = error_message(&err);
+    if (surely_not_sent(error) || status == 429)
+        again_later(c, run, why);
+    else if (status == 401 || status == 403)
+        effect_ended(c, run, false, REASON_FORBIDDEN, why);
+    else if (error || status >= 500 || status == 408 || status == 409 || status < 200)
+        unsure(c, run, why);
+    else
+        effect_ended(c, run, false, REASON_ACTION_FAILED, why);
+    return true;
+}
+
+static void not_done(struct core *c, struct run *run)
+{
+    if (json_int_or(run->current, "attempts", 0) >= SEND_ATTEMPTS_MAX) {
+        _cleanup_free_ char *message = xasprintf("sent %d times without effect; last: %s", SEND_ATTEMPTS_MAX,
+                                                 json_text_or(run->current, "error", "no answer"));
+        effect_ended(c, run, false, REASON_ACTION_FAILED, message);
+        return;
+    }
+    _cleanup_free_ char *why = xstrdup(json_text_or(run->current, "error", "no answer"));
+    again_later(c, run, why);
+}
+
+bool phase_read(struct core *c, struct run *run)
+{
+    if (!run->read.open)
+        look_first(c, run);
+    if (!askset_ready(c, run, &run->read))
+        return false;
+    const json_t *answer = ask_kube(&run->read.asks, json_text_or(run->current, "cluster", ""),
+                                    json_text_or(run->current, "read", json_text_or(run->current, "path", "")));
+    if (!answer) {
+        askset_send(c, run, &run->read);
+        return run->read.in_flight == 0;
+    }
+    _cleanup_free_ char *words = NULL;
+    enum seen seen = effect_recognise(run->current, answer, &words);
+    if (seen == SEEN_DONE) {
+        effect_done(run->current, answer_ok(answer) ? answer_body(answer) : NULL);
+        effect_ended(c, run, true, REASON_NONE, NULL);
+    } else if (seen == SEEN_NOT_DONE) {
+        not_done(c, run);
+    } else if (seen == SEEN_CHANGED) {
+        effect_stopped(c, run, REASON_ACTION_FAILED, words);
+    } else if (seen == SEEN_GONE) {
+        effect_ended(c, run, false, REASON_ACTION_FAILED, words);
+    } else if (c->now.boot_us >= run->step_deadline_us) {
+        _cleanup_free_ char *message = xasprintf("it is not known whether it took effect: %s", words);
+        effect_stopped(c, run, REASON_INTERRUPTED, message);
+    } else { /* look again in a moment; nothing is sent meanwhile */
+        askset_close(c, run, &run->read);
+        run->backoff_us = c->now.boot_us + USEC_PER_SEC;
+        run->look_again = true;
+        run->phase = PHASE_BACKOFF;
+    }
+    return true;
+}
+
+bool phase_backoff(struct core *c, struct run *run)
+{
+    if (c->now.boot_us < run->backoff_us) {
+        run_wake_at(run, run->backoff_us);
+        return false;
+    }
+    run->backoff_us = 0;
+    if (run->look_again) {
+        run->look_again = false;
+        look_first(c, run);
+        return true;
+    }
+    json_set_text(run->current, "status", "pending");
+    run->phase = PHASE_SEND;
+    return true;
+}

@@ -1,0 +1,284 @@
+/* Rungs and their steps: condition, plan, and what follows when a step is done or has failed. */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/internal.h"
+
+#include <errno.h>
+
+void run_begin_rung(struct core *c, struct run *run, size_t rung)
+{
+    run->rung = rung;
+    run->step = 0;
+    run->began = true;
+    run->healthy = false;
+    json_object_set_new(run->record, "rung", json_integer((json_int_t)rung));
+    run->phase = PHASE_STEP;
+    run_state_to(c, run, RUN_REMEDIATING, "rung \"%s\" begins", run->playbook->ladder[rung].name);
+}
+
+static void drop_pending(struct run *run)
+{
+    for (size_t i = json_array_size(run->effects); i-- > 0;) {
+        json_t *e = json_array_get(run->effects, i);
+        if (str_eq(json_text(e, "status"), "pending") && json_int_or(e, "attempts", 0) == 0)
+            json_array_remove(run->effects, i);
+    }
+    run->current = NULL;
+}
+
+static void open_plan(struct core *c, struct run *run)
+{
+    bool first = run->rung == 0 && run->step == 0;
+    if (!first || !askset_usable(c, &run->set, REUSE_US)) {
+        askset_close(c, run, &run->set);
+        askset_open(c, &run->set, run->step_deadline_us, false);
+    }
+    run->set.deadline_us = run->step_deadline_us;
+    run->set.rounds = 0;
+    run->plan_now = c->now;
+}
+
+static void next_step(struct core *c, struct run *run, const char *status, const char *error)
+{
+    record_step_end(c, run, status, error);
+    round_close(c, run);
+    askset_close(c, run, &run->guards);
+    run->step++;
+    run->phase = PHASE_STEP;
+}
+
+bool phase_step(struct core *c, struct run *run)
+{
+    if (run->step >= run->playbook->ladder[run->rung].n_steps) {
+        run_begin_verify(c, run);
+        return true;
+    }
+    const struct step *step = run_step_now(run);
+    int64_t timeout_ms = step->timeout_ms ? step->timeout_ms : STEP_TIMEOUT_MS;
+    run->step_deadline_us = c->now.boot_us + timeout_ms * USEC_PER_MSEC;
+    record_step_begin(c, run, NULL);
+    run->phase = PHASE_STEP_PLAN;
+    if (step->condition) {
+        round_open(c, run, step->condition, 1, run->step_deadline_us);
+        run->phase = PHASE_CONDITION;
+    } else {
+        open_plan(c, run);
+    }
+    return true;
+}
+
+bool phase_condition(struct core *c, struct run *run)
+{
+    const struct step *step = run_step_now(run);
+    if (!run->round.active)
+        round_open(c, run, step->condition, 1, run->step_deadline_us);
+    if (!round_done(c, run))
+        return false;
+    const struct check_result *r = &run->round.probes[0].result;
+    const char *word = step->negate ? "unless" : "if";
+    _cleanup_free_ char *seen = xstrdup(r->seen ? r->seen : "");
+    enum verdict v = r->verdict;
+    round_close(c, run);
+    if (v == VERDICT_UNKNOWN) {
+        _cleanup_free_ char *why = xasprintf("%s: %s cannot be told: %s", word, step->condition->check->name, seen);
+        step_failed(c, run, REASON_ACTION_FAILED, why);
+    } else if ((v == VERDICT_PASS) == step->negate) {
+        _cleanup_free_ char *note = xasprintf("%s %s: %s", word, step->condition->check->name, seen);
+        json_set_text(record_step(run), "note", note);
+        next_step(c, run, "skipped", NULL);
+    } else {
+        open_plan(c, run);
+        run->phase = PHASE_STEP_PLAN;
+    }
+    return true;
+}
+
+/* The effects of a plan, frozen: from here on they are what the journal says. */
+static void keep_effects(struct run *run, const json_t *effects, const char *cluster)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach ((json_t *)effects, i, e) {
+        json_t *kept = json_deep_copy(e);
+        json_object_set_new(kept, "rung", json_integer((json_int_t)run->rung));
+        json_object_set_new(kept, "step", json_integer((json_int_t)run->step));
+        json_set_text(kept, "status", "pending");
+        json_object_set_new(kept, "attempts", json_integer(0));
+        if (str_empty(json_text(kept, "cluster")))
+            json_set_text(kept, "cluster", cluster);
+        json_array_append_new(run->effects, kept);
+    }
+}
+
+static bool take_plan(struct core *c, struct run *run, struct action_plan *plan, const char *cluster)
+{
+    const struct step *step = run_step_now(run);
+    if (plan->note)
+        json_set_text(record_step(run), "note", plan->note);
+    if (plan->evidence)
+        record_evidence(c, run, step->action->name, plan->evidence);
+    if (step->action->class == ACTION_WAIT) {
+        run->step_wait_us = c->now.boot_us + plan->wait_ms * USEC_PER_MSEC;
+        run->phase = PHASE_STEP_WAIT;
+    } else {
+        drop_pending(run);
+        keep_effects(run, plan->effects, cluster);
+        run->phase = PHASE_SEND;
+    }
+    return true;
+}
+
+bool phase_step_plan(struct core *c, struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_json_ json_t *with = NULL;
+    _cleanup_free_ char *cluster = NULL;
+    const struct step *step = run_step_now(run);
+    if (!run->set.open || run->set.epoch != c->epoch)
+        open_plan(c, run);
+    if (!askset_ready(c, run, &run->set))
+        return false;
+    if (!run_expand(run, step->action->params, step->with, step->cluster, &with, &cluster, &err)) {
+        step_failed(c, run, REASON_ACTION_FAILED, error_message(&err));
+        return true;
+    }
+    record_step_begin(c, run, with);
+    struct action_plan plan = {0};
+    _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->step);
+    const struct action_in in = {&run->target,  with, cluster, key, run->plan_now, run->playbook->limits.pods,
+                                 &run->set.asks};
+    int r = step->action->plan(&in, &plan, &err);
+    if (r == -EAGAIN) {
+        askset_send(c, run, &run->set);
+        return run->set.in_flight == 0;
+    }
+    if (r < 0)
+        step_failed(c, run, r == -EACCES ? REASON_FORBIDDEN : REASON_ACTION_FAILED, error_message(&err));
+    else
+        take_plan(c, run, &plan, cluster);
+    action_plan_clear(&plan);
+    return true;
+}
+
+bool phase_step_wait(struct core *c, struct run *run)
+{
+    if (c->now.boot_us < run->step_wait_us) {
+        run_wake_at(run, run->step_wait_us);
+        return false;
+    }
+    next_step(c, run, "done", NULL);
+    return true;
+}
+
+/* ---- after an effect ---- */
+
+static bool has_pending(const struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        if (str_eq(json_text(e, "status"), "pending"))
+            return true;
+    }
+    return false;
+}
+
+bool step_effects_go_on(struct core *c, struct run *run)
+{
+    bool settle = run->current && json_bool_or(run->current, "settle_each", false);
+    run->current = NULL;
+    if (!has_pending(run)) {
+        next_step(c, run, "done", NULL);
+    } else if (settle && c->ready_check.check) {
+        run->verify_next_us = c->now.boot_us;
+        run->phase = PHASE_COME_BACK;
+    } else {
+        run->phase = PHASE_SEND;
+    }
+    return true;
+}
+
+/* One by one: each must be Ready before the next is touched. */
+bool phase_come_back(struct core *c, struct run *run)
+{
+    if (!run->round.active) {
+        if (c->now.boot_us < run->verify_next_us) {
+            run_wake_at(run, run->verify_next_us);
+            return false;
+        }
+        run->verify_next_us = c->now.boot_us + 2 * USEC_PER_SEC;
+        round_open(c, run, &c->ready_check, 1, c->now.boot_us + 10 * USEC_PER_SEC);
+    }
+    if (!round_done(c, run))
+        return false;
+    enum verdict v = run->round.probes[0].result.verdict;
+    _cleanup_free_ char *seen = xstrdup(run->round.probes[0].result.seen ? run->round.probes[0].result.seen : "");
+    round_close(c, run);
+    if (v == VERDICT_PASS) {
+        run->phase = PHASE_SEND;
+    } else if (c->now.boot_us >= run->step_deadline_us) {
+        _cleanup_free_ char *why = xasprintf("stopped: the one before did not come back in time: %s", seen);
+        step_failed(c, run, REASON_ACTION_FAILED, why);
+    }
+    return true;
+}
+
+/* ---- failures ---- */
+
+void step_failed(struct core *c, struct run *run, enum reason reason, const char *message)
+{
+    const struct step *step = run_step_now(run);
+    _cleanup_free_ char *why = xasprintf("%s: %s", step->name ? step->name : step->action->name, message);
+    drop_pending(run);
+    round_close(c, run);
+    core_note(c, run, NOTE_WARN, reason, "step failed: %s", why);
+    if (step->on_error_continue && reason == REASON_ACTION_FAILED) {
+        next_step(c, run, "failed", message);
+        return;
+    }
+    record_step_end(c, run, "failed", message);
+    if (reason == REASON_ACTION_FAILED)
+        rung_failed(c, run, reason, why);
+    else
+        run_give_up(c, run, reason, why);
+}
+
+static void keep_failure(struct run *run, enum reason reason, const char *message)
+{
+    run->fail_reason = reason;
+    char *copy = xstrdup(message);
+    free(run->fail_message);
+    run->fail_message = copy;
+}
+
+void rung_failed(struct core *c, struct run *run, enum reason reason, const char *message)
+{
+    const struct playbook *p = run->playbook;
+    askset_close(c, run, &run->set);
+    askset_close(c, run, &run->guards);
+    if (run->cleared || run->rung + 1 >= p->n_rungs) {
+        run_give_up(c, run, reason, message);
+        return;
+    }
+    keep_failure(run, reason, message);
+    _cleanup_free_ char *event = xasprintf("rung \"%s\" failed: %s", p->ladder[run->rung].name, message);
+    record_event(c, run, event);
+    core_note(c, run, NOTE_WARN, reason, "%s", event);
+    run_begin_rung(c, run, run->rung + 1);
+}
+
+void run_give_up(struct core *c, struct run *run, enum reason reason, const char *message)
+{
+    keep_failure(run, reason, message);
+    drop_pending(run);
+    round_close(c, run);
+    askset_close(c, run, &run->set);
+    askset_close(c, run, &run->guards);
+    askset_close(c, run, &run->read);
+    if (run->playbook->rollback && run->acted && !run->cleared && reason != REASON_OPTED_OUT) {
+        run_begin_rollback(c, run);
+        return;
+    }
+    _cleanup_free_ char *text = TAKE_PTR(run->fail_message);
+    run_end(c, run, OUTCOME_FAILED, run->fail_reason, true, "%s", text);
+}
