@@ -1,0 +1,17 @@
+#include "checks/registry.h"
+
+extern const struct check check_alert_cleared, check_condition, check_endpoints_ready, check_http, check_pods_ready,
+    check_redis, check_replicas, check_rollout_complete, check_tcp;
+
+const struct check *const all_checks[] = {
+    &check_alert_cleared,    /* alert.c */
+    &check_condition,        /* kube.c */
+    &check_endpoints_ready,  /* kube.c */
+    &check_http,             /* http.c */
+    &check_pods_ready,       /* pods.c */
+    &check_redis,            /* tcp.c */
+    &check_replicas,         /* rollout.c */
+    &check_rollout_complete, /* rollout.c */
+    &check_tcp,              /* tcp.c */
+    NULL,
+};
