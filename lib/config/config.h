@@ -25,6 +25,14 @@ struct endpoint_auth { /* for Alertmanager and Prometheus; at most one of the tw
     bool insecure;
 };
 
+struct playbook_defaults { /* `defaults:`; what a playbook does not say. The limits' stand under `limits:` */
+    int mode, resolve;     /* as the enums of core/playbook.h */
+    int64_t settle_ms, run_timeout_ms;
+    struct {
+        int64_t timeout_ms, interval_ms, for_ms;
+    } verify;
+};
+
 struct config {
     struct cluster_config *clusters;
     size_t n_clusters;
@@ -38,6 +46,7 @@ struct config {
     char *ignore_annotation;
     struct rate *target_attempts;
     struct limits limits; /* defaults for playbooks */
+    struct playbook_defaults defaults;
     bool escalate_unmatched;
     int64_t retention_ms;
     char *hash; /* of the loaded bytes: <app>_config_hash */

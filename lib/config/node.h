@@ -44,3 +44,5 @@ struct faults {
 void faults_add(struct faults *f, const struct node *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void faults_warn(struct faults *f, const struct node *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void faults_clear(struct faults *f);
+/* Brings those from number `from` on into the order of their places. */
+void faults_sort(struct faults *f, size_t from);
