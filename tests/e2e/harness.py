@@ -89,7 +89,7 @@ class Program:
         with open(self.log, "ab") as log:
             # a folder of its own as the working directory: nothing a program drops lands in the checkout
             self.process = subprocess.Popen([str(a) for a in argv], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                            cwd=self.folder, env={**os.environ, **(env or {})})
+                                            cwd=self.folder, env={**os.environ, **(env or {})}, restore_signals=False)
         return self
 
     def running(self):
