@@ -5,33 +5,8 @@
 
 #include <stdarg.h>
 
-static const char *recognition_name(enum recognition how)
-{
-    static const char *const names[] = {
-        [RECOGNISE_MARK] = "mark", [RECOGNISE_VALUE] = "value", [RECOGNISE_UID] = "uid",
-        [RECOGNISE_NAME] = "name", [RECOGNISE_NEVER] = "never",
-    };
-    return names[how];
-}
-
-json_t *effect_new(const char *key, const char *method, const char *path, const char *content_type, json_t *body_new,
-                   enum recognition how)
-{
-    json_t *effect = json_object();
-    json_set_text(effect, "key", key);
-    json_set_text(effect, "cluster", "");
-    json_set_text(effect, "method", method);
-    json_set_text(effect, "path", path);
-    json_set_text(effect, "content_type", content_type);
-    json_object_set_new(effect, "body", body_new ? body_new : json_null());
-    json_set_text(effect, "recognise", recognition_name(how));
-    return effect;
-}
-
 void action_plan_clear(struct action_plan *plan)
 {
-    if (!plan)
-        return;
     json_decref(plan->effects);
     json_decref(plan->evidence);
     free(plan->note);
@@ -40,8 +15,6 @@ void action_plan_clear(struct action_plan *plan)
 
 void check_result_clear(struct check_result *r)
 {
-    if (!r)
-        return;
     free(r->seen);
     *r = (struct check_result){0};
 }
@@ -59,31 +32,30 @@ int check_say(struct check_result *r, enum verdict v, const char *fmt, ...)
 
 const char *verdict_name(enum verdict v)
 {
-    static const char *const names[] = {
-        [VERDICT_PASS] = "pass", [VERDICT_FAIL] = "fail", [VERDICT_UNKNOWN] = "unknown"};
+    static const char *const names[] = {"pass", "fail", "unknown"};
     return names[v];
 }
 
 const struct action *registry_action(const struct registry *r, const char *name)
 {
-    for (const struct action *const *a = r ? r->actions : NULL; a && *a; a++)
-        if (str_eq((*a)->name, name))
-            return *a;
+    for (size_t i = 0; r->actions[i]; i++)
+        if (str_eq(r->actions[i]->name, name))
+            return r->actions[i];
     return NULL;
 }
 
 const struct check *registry_check(const struct registry *r, const char *name)
 {
-    for (const struct check *const *c = r ? r->checks : NULL; c && *c; c++)
-        if (str_eq((*c)->name, name))
-            return *c;
+    for (size_t i = 0; r->checks[i]; i++)
+        if (str_eq(r->checks[i]->name, name))
+            return r->checks[i];
     return NULL;
 }
 
 const struct param *param_find(const struct param *params, const char *name)
 {
-    for (const struct param *p = params; p && p->name; p++)
-        if (str_eq(p->name, name))
-            return p;
+    for (; params && params->name; params++)
+        if (str_eq(params->name, name))
+            return params;
     return NULL;
 }
