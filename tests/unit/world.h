@@ -1,0 +1,146 @@
+/* A world for pure actions and checks: prepared answers by path or address, and what was asked in how many rounds. */
+#pragma once
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/registry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+struct world {
+    json_t *answers; /* {path, url or address: answer} */
+    json_t *asked;   /* array of texts, in order */
+    struct asks asks;
+    int rounds;
+    struct target target;
+};
+
+static inline json_t *J(const char *text)
+{
+    json_error_t e;
+    char *copy = xstrdup(text);
+    for (char *c = copy; *c; c++) /* fixtures are written with ' for " */
+        *c = *c == '\'' ? '"' : *c;
+    json_t *j = json_loads(copy, JSON_DECODE_ANY, &e);
+    if (!j)
+        fail_msg("%s in %s", e.text, copy);
+    free(copy);
+    return j;
+}
+
+static inline void world_init(struct world *w, const char *kind, const char *name, const char *selector)
+{
+    *w = (struct world){.answers = json_object(), .asked = json_array()};
+    asks_init(&w->asks);
+    w->target = (struct target){.cluster = xstrdup("prod"),
+                                .kind = xstrdup(kind),
+                                .namespace = xstrdup("shop"),
+                                .name = xstrdup(name),
+                                .selector = xstrdup(selector)};
+    w->target.owners = xcalloc(1, sizeof(struct object_ref));
+    w->target.n_owners = 1;
+    w->target.owners[0] = (struct object_ref){.api_version = xstrdup("apps/v1"),
+                                              .kind = xstrdup(kind),
+                                              .namespace = xstrdup("shop"),
+                                              .name = xstrdup(name),
+                                              .uid = xstrdup("u1")};
+}
+
+static inline void world_clear(struct world *w)
+{
+    json_decref(w->answers);
+    json_decref(w->asked);
+    asks_clear(&w->asks);
+    target_clear(&w->target);
+}
+
+static inline void world_answer(struct world *w, const char *what, const char *answer)
+{
+    json_object_set_new(w->answers, what, J(answer));
+}
+
+static inline void world_body(struct world *w, const char *path, const char *body)
+{
+    json_object_set_new(w->answers, path, json_pack("{s:i, s:o}", "status", 200, "body", J(body)));
+}
+
+/* One round: answers what is wanted; what nobody prepared is a 404. */
+static inline void world_round(struct world *w)
+{
+    _cleanup_json_ json_t *wanted = json_deep_copy(w->asks.wanted);
+    size_t i;
+    json_t *q;
+    w->rounds++;
+    json_array_foreach (wanted, i, q) {
+        const char *key = json_text(q, "path");
+        key = key ? key : json_text(q, "url") ? json_text(q, "url") : json_text(q, "address");
+        json_array_append_new(w->asked, json_string(key));
+        json_t *answer = json_object_get(w->answers, key);
+        asks_answer(&w->asks, q, answer ? json_deep_copy(answer) : J("{'status':404,'body':{'message':'not found'}}"));
+    }
+}
+
+/* Runs the action to its end. `with` NULL: none. */
+static inline int world_plan(struct world *w, const struct action *a, const char *with, struct action_plan *plan,
+                             struct error *err)
+{
+    _cleanup_json_ json_t *params = J(with ? with : "{}");
+    const struct action_in in = {.target = &w->target,
+                                 .with = params,
+                                 .cluster = "prod",
+                                 .key = "run/0/1",
+                                 .now = {.wall_us = INT64_C(1767607200) * 1000000},
+                                 .max_pods = 3,
+                                 .asks = &w->asks};
+    int r;
+    while ((r = a->plan(&in, plan, err)) == -EAGAIN) {
+        assert_true(w->rounds < 10);
+        world_round(w);
+    }
+    return r;
+}
+
+static inline enum verdict world_judge(struct world *w, const struct check *c, const char *with, const char *effects,
+                                       char **ret_seen)
+{
+    _cleanup_json_ json_t *params = J(with ? with : "{}"), *fx = J(effects ? effects : "[]");
+    _cleanup_json_ json_t *alert =
+        J("{'labels':{'alertname':'Down','x':'a'},'startsAt':'2026-01-05T10:00:00Z','fingerprint':'0'}");
+    const struct check_in in = {.target = &w->target,
+                                .with = params,
+                                .cluster = "prod",
+                                .effects = fx,
+                                .alert = alert,
+                                .n_alertmanagers = 2,
+                                .asks = &w->asks};
+    struct check_result result = {0};
+    while (c->judge(&in, &result) == -EAGAIN) {
+        assert_true(w->rounds < 10);
+        world_round(w);
+    }
+    const enum verdict v = result.verdict;
+    if (ret_seen)
+        *ret_seen = xstrdup(result.seen);
+    check_result_clear(&result);
+    return v;
+}
+
+/* The effect number i holds what `expected` says, key by key. */
+static inline void assert_effect(const struct action_plan *plan, size_t i, const char *expected)
+{
+    _cleanup_json_ json_t *want = J(expected);
+    const char *key;
+    json_t *value;
+    json_object_foreach (want, key, value) {
+        _cleanup_free_ char *a = json_canonical(json_object_get(json_array_get(plan->effects, i), key));
+        _cleanup_free_ char *b = json_canonical(value);
+        assert_string_equal(a, b);
+    }
+}
