@@ -1,0 +1,172 @@
+/* GET /metrics: Prometheus' text format. Names and help texts are documented in docs/http-api.md; labels are from
+ * closed sets, but for the clusters' names. */
+#include "web_internal.h"
+
+#include "base/alloc.h"
+#include "base/strbuf.h"
+#include "base/text.h"
+#include "core/record.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static void family(struct strbuf *b, const char *name, const char *type, const char *help)
+{
+    strbuf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void counter(struct strbuf *b, const char *name, const char *help, uint64_t value)
+{
+    family(b, name, "counter", help);
+    strbuf_printf(b, "%s %" PRIu64 "\n", name, value);
+}
+
+static void gauge(struct strbuf *b, const char *name, const char *help, double value)
+{
+    family(b, name, "gauge", help);
+    strbuf_printf(b, "%s %.17g\n", name, value);
+}
+
+static double seconds(int64_t us)
+{
+    return (double)us / 1e6;
+}
+
+static void add_work(struct strbuf *b, const struct engine_stats *st)
+{
+    counter(b, "mendd_webhooks_total", "Webhooks received.", st->webhooks);
+    counter(b, "mendd_webhooks_rejected_total", "Webhooks that were not answered with 200.", st->rejected);
+    counter(b, "mendd_alerts_received_total", "Alerts accepted into the journal.", st->alerts);
+    counter(b, "mendd_alerts_malformed_total", "Elements of webhooks that were no alerts.", st->malformed);
+    family(b, "mendd_decisions_total", "counter", "Records that ended, by their reason.");
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+        strbuf_printf(b, "mendd_decisions_total{reason=\"%s\"} %" PRIu64 "\n", reason_name((enum reason)i),
+                      st->decisions[i]);
+    family(b, "mendd_runs", "gauge", "Runs that are not done, by state.");
+    for (int i = RUN_QUEUED; i < RUN_DONE; i++)
+        strbuf_printf(b, "mendd_runs{state=\"%s\"} %zu\n", run_state_name((enum run_state)i), st->core.runs[i]);
+    gauge(b, "mendd_episodes", "Alerts that fire or wait for their end.", (double)st->core.episodes);
+    family(b, "mendd_effects_total", "counter", "Changes sent to a cluster.");
+    strbuf_printf(b, "mendd_effects_total{result=\"failed\"} %" PRIu64 "\n", st->effects_failed);
+    strbuf_printf(b, "mendd_effects_total{result=\"ok\"} %" PRIu64 "\n",
+                  st->effects_sent > st->effects_failed ? st->effects_sent - st->effects_failed : 0);
+    counter(b, "mendd_checks_total", "Questions asked for checks.", st->checks);
+    counter(b, "mendd_escalations_total", "Alerts handed to a person.", st->escalations);
+    gauge(b, "mendd_inbox_waiting", "Alerts that wait for the journal or for their decision.",
+          (double)st->inbox_waiting);
+}
+
+static void add_config(struct strbuf *b, const struct engine_stats *st)
+{
+    family(b, "mendd_build_info", "gauge", "The version, as a label.");
+    strbuf_printf(b, "mendd_build_info{version=\"%s\"} 1\n", MENDD_VERSION);
+    gauge(b, "mendd_config_last_reload_successful", "Whether the last load of configuration and playbooks succeeded.",
+          st->last_reload_ok);
+    gauge(b, "mendd_config_last_reload_success_timestamp_seconds", "When configuration and playbooks were last loaded.",
+          seconds(st->last_reload_wall_us));
+    counter(b, "mendd_config_reload_failures_total", "Reloads that were refused.", st->reloads_failed);
+}
+
+static void add_journal(struct strbuf *b, const struct store_stats *st)
+{
+    static const char name[] = "mendd_journal_commit_duration_seconds";
+    uint64_t so_far = 0;
+    counter(b, "mendd_journal_rows_total", "Rows written to the journal.", st->rows);
+    counter(b, "mendd_journal_commit_failures_total", "Commits that failed.", st->failed_commits);
+    gauge(b, "mendd_journal_size_bytes", "Size of the journal's database file.", (double)st->db_bytes);
+    family(b, name, "histogram", "How long commits took, the sync to disk included.");
+    for (int i = 0; i < STORE_COMMIT_BUCKETS - 1; i++) {
+        so_far += st->commit_buckets[i];
+        strbuf_printf(b, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, seconds(store_commit_bucket_us[i]), so_far);
+    }
+    strbuf_printf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.17g\n%s_count %" PRIu64 "\n", name, st->commits,
+                  name, seconds(st->sum_commit_us), name, st->commits);
+}
+
+static void label(struct strbuf *b, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            strbuf_putc(b, '\\');
+        if (*s == '\n')
+            strbuf_puts(b, "\\n");
+        else
+            strbuf_putc(b, *s);
+    }
+}
+
+static void add_clusters(struct strbuf *b, const json_t *clusters)
+{
+    static const struct {
+        const char *key, *name, *help;
+    } counts[] = {{"requests", "mendd_kube_requests_total", "Requests to the cluster's API server."},
+                  {"errors", "mendd_kube_request_errors_total", "Requests to the API server that failed."},
+                  {"retries", "mendd_kube_request_retries_total", "Requests to the API server that were repeated."}};
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+        size_t index;
+        json_t *cluster;
+        family(b, counts[i].name, "counter", counts[i].help);
+        json_array_foreach (clusters, index, cluster) {
+            if (!json_is_integer(json_object_get(cluster, counts[i].key)))
+                continue;
+            strbuf_printf(b, "%s{cluster=\"", counts[i].name);
+            label(b, json_text_or(cluster, "name", ""));
+            strbuf_printf(b, "\"} %" PRId64 "\n", json_int_or(cluster, counts[i].key, 0));
+        }
+    }
+}
+
+static double open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    double n = -1; /* its own */
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        closedir(dir);
+    return n > 2 ? n - 2 : 0; /* . and .. */
+}
+
+static void add_process(struct strbuf *b, int64_t start_wall_us)
+{
+    struct rusage usage = {0};
+    struct rlimit limit = {0};
+    unsigned long size = 0, resident = 0;
+    getrusage(RUSAGE_SELF, &usage);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%lu %lu", &size, &resident) != 2)
+        resident = size = 0;
+    if (f)
+        fclose(f);
+    const double page = (double)sysconf(_SC_PAGESIZE);
+    family(b, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
+    strbuf_printf(b, "process_cpu_seconds_total %.6f\n",
+                  (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+    gauge(b, "process_resident_memory_bytes", "Resident memory size in bytes.", (double)resident * page);
+    gauge(b, "process_virtual_memory_bytes", "Virtual memory size in bytes.", (double)size * page);
+    gauge(b, "process_open_fds", "Number of open file descriptors.", open_files());
+    gauge(b, "process_max_fds", "Maximum number of open file descriptors.", (double)limit.rlim_cur);
+    gauge(b, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+          seconds(start_wall_us));
+}
+
+void api_metrics(struct request *req)
+{
+    struct engine *e = req->web->engine;
+    struct engine_stats st;
+    struct strbuf b = STRBUF_INIT;
+    engine_stats(e, &st);
+    _cleanup_json_ json_t *status = engine_status_new(e);
+    add_config(&b, &st);
+    add_work(&b, &st);
+    add_journal(&b, &st.store);
+    add_clusters(&b, json_object_get(status, "clusters"));
+    add_process(&b, st.start_wall_us);
+    const size_t len = b.len;
+    reply_text(req, 200, "text/plain; version=0.0.4; charset=utf-8", strbuf_take(&b), len);
+}

@@ -1,0 +1,30 @@
+/* The HTTP server: libmicrohttpd inside the daemon's sd-event loop, and the API's handlers on it (docs/http-api.md).
+ *
+ * Nothing here blocks and nothing is locked; a webhook's connection is suspended until its alerts are in the journal.
+ * Bounds: body size, header size, connections in all and for one address, idle time, listeners of /events, bytes of
+ * large bodies in memory. Errors are {"error": {"code", "message"}}. */
+#pragma once
+
+#include "base/error.h"
+#include "base/macro.h"
+#include "engine/engine.h"
+
+#include <systemd/sd-event.h>
+
+struct web;
+
+struct web_options {
+    sd_event *event;
+    struct engine *engine;
+    const char *listen_address; /* host:port, [v6]:port, :port (every address), unix:PATH; port 0: any free one */
+    size_t max_body;            /* bytes of a webhook's body */
+    int (*reload)(struct engine *engine, struct faults *faults, struct error *err); /* POST /-/reload */
+};
+
+/* Listens from here on. The engine must live until after web_free(). */
+int web_new(const struct web_options *options, struct web **ret, struct error *err);
+/* Closes the door: requests that still wait get 503. */
+struct web *web_free(struct web *w);
+DEFINE_CLEANUP(struct web *, web_free);
+/* The TCP port that is listened on, 0 for a unix socket. */
+int web_port(const struct web *w);

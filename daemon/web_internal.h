@@ -1,0 +1,116 @@
+/* What the HTTP server's files share: requests, replies, routes. A request is owned by its connection; whoever answers
+ * later takes a reference, because the connection may go first (then `connection` is NULL and replies are dropped). */
+#pragma once
+
+#include "base/json.h"
+#include "web.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct request;
+struct listener;
+
+struct route {
+    const char *method; /* "GET" (HEAD too) or "POST" */
+    const char *path;   /* "/actions/{id}": one segment as the request's parameter */
+    void (*handle)(struct request *req);
+    bool takes_body; /* else what is sent is thrown away */
+};
+
+enum { WEB_PARAM_MAX = 128 };
+
+struct request {
+    struct web *web;
+    struct MHD_Connection *connection;
+    unsigned refs;
+    const struct route *route;
+    char param[WEB_PARAM_MAX];
+    char *body; /* NUL-terminated when handled */
+    size_t body_len, body_cap, received, counted;
+    struct MHD_Response *response; /* the answer, until it is queued */
+    unsigned status;
+    bool shared; /* the response is the server's own and stays */
+    bool suspended;
+    struct request *next, **link; /* of the suspended ones */
+};
+
+struct web {
+    sd_event *event;
+    struct engine *engine;
+    size_t max_body;
+    int (*reload)(struct engine *engine, struct faults *faults, struct error *err);
+    struct MHD_Daemon *mhd;
+    sd_event_source *io, *timer, *kick, *heartbeat;
+    uint64_t armed_us; /* when the timer fires, monotonic; 0: not armed */
+    char *unix_path;
+    int port;
+    bool stopping;
+    struct request *suspended;
+    size_t large_bytes;                /* bodies over LARGE_BODY that are held now */
+    struct MHD_Response *accepted_one; /* the usual answer to a webhook, made once */
+    struct listener *listeners;
+    size_t n_listeners;
+};
+
+/* ---- web_loop.c ---- */
+/* Lets libmicrohttpd go on in the next turn of the loop: after a connection was resumed. */
+void web_kick(struct web *w);
+int web_loop_start(struct web *w, int listen_fd, struct error *err);
+void web_loop_stop(struct web *w);
+
+/* ---- web_listen.c ---- */
+int web_listen(const char *address, int *ret_fd, char **ret_unix_path, int *ret_port, struct error *err);
+
+/* ---- web_request.c ---- */
+extern const struct route web_routes[]; /* web.c; ended by a NULL path */
+enum MHD_Result web_on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                               const char *version, const char *upload, size_t *upload_len, void **state);
+void web_on_completed(void *cls, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
+struct request *request_ref(struct request *req);
+void request_unref(struct request *req);
+/* The body, NUL-terminated; the caller frees. */
+char *request_take_body(struct request *req, size_t *ret_len);
+/* NULL if it is not given. */
+const char *request_query(struct request *req, const char *name);
+const char *request_header(struct request *req, const char *name);
+/* 400 with a suggestion if the query holds a name that is not in the list. False then. */
+bool request_check_query(struct request *req, const char *const known[]);
+
+/* ---- web_reply.c: each answers the request; exactly one per request ---- */
+void reply_json(struct request *req, unsigned status, json_t *taken);
+/* `text` is taken (malloc). content_type is static. */
+void reply_text(struct request *req, unsigned status, const char *content_type, char *text, size_t len);
+void reply_static(struct request *req, unsigned status, const char *content_type, const char *text, size_t len);
+void reply_error(struct request *req, unsigned status, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* 503 with Retry-After. */
+void reply_busy(struct request *req, int retry_after_s, const char *code, const char *message);
+void reply_not_allowed(struct request *req, const char *allow);
+/* A finished response (taken). */
+void reply_response(struct request *req, unsigned status, struct MHD_Response *response);
+/* A response that others get too (borrowed; it must outlive the server's connections). */
+void reply_shared(struct request *req, unsigned status, struct MHD_Response *response);
+/* Content type and the headers that every answer has. */
+struct MHD_Response *response_finish(struct MHD_Response *response, const char *content_type);
+
+/* ---- handlers ---- */
+void api_webhook(struct request *req);
+void api_webhook_oversized(struct web *w, uint64_t len);
+struct MHD_Response *api_webhook_accepted_one_new(void);
+void api_actions(struct request *req);
+void api_action(struct request *req);
+void api_playbooks(struct request *req);
+void api_status(struct request *req);
+void api_healthy(struct request *req);
+void api_ready(struct request *req);
+void api_reload(struct request *req);
+void api_openapi(struct request *req);
+void api_events(struct request *req);
+void api_events_stop(struct web *w);
+void api_page(struct request *req);
+void api_metrics(struct request *req);
+/* The bytes of the record inside a journal document {"record": …, "state": …}, without parsing all of it. NULL: none.
+ */
+const char *api_record_text(const char *doc, size_t len, size_t *ret_len);

@@ -1,0 +1,300 @@
+/* A request from its first header to its answer.
+ *
+ * Happy path: first call: headers are judged, the route found; then the body in pieces; then the handler, which answers
+ * at once or later (the connection is suspended meanwhile). Failure modes: what could be read in two ways (two lengths,
+ * length and chunks) is refused before a byte of the body is taken; a body over the limit gets 413 at once when its
+ * length says so, else when it is through; a client that goes away leaves a request without a connection, whose answer
+ * is dropped. */
+#include "web_internal.h"
+
+#include "base/alloc.h"
+#include "base/strbuf.h"
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Bodies up to SMALL_BODY are always taken (the number of connections bounds them); all larger ones together may hold
+ * LARGE_TOTAL. After a refusal DISCARD_FACTOR times the limit is read and thrown away before the line is cut. */
+enum { SMALL_BODY = 64 * 1024, LARGE_TOTAL = 64 << 20, DISCARD_FACTOR = 4, CHUNKED_START = 4096 };
+
+struct framing {
+    int lengths, encodings;
+    bool bad;
+    uint64_t length;
+};
+
+static bool is_token(const char *s)
+{
+    const char *p = s;
+    while (*p && (isalnum((unsigned char)*p) || strchr("!#$%&'*+-.^_`|~", *p)))
+        p++;
+    return p > s && !*p;
+}
+
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind _unused_, const char *name, const char *value)
+{
+    struct framing *f = cls;
+    if (!is_token(name)) {
+        f->bad = true; /* "Content-Length : 5" is read by some as a length, by others not */
+    } else if (strcasecmp(name, "Content-Length") == 0) {
+        const size_t len = value ? strlen(value) : 0;
+        f->lengths++;
+        f->bad = f->bad || len == 0 || len > 18 || strspn(value, "0123456789") != len;
+        f->length = f->bad ? 0 : strtoull(value, NULL, 10);
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        f->encodings++;
+        f->bad = f->bad || !value || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+/* A page of another site in the operator's browser must not post alerts or reload here. */
+static bool is_cross_origin(struct request *req)
+{
+    const char *origin = request_header(req, "Origin"), *host = request_header(req, "Host");
+    if (!origin)
+        return false;
+    const char *authority = strstr(origin, "://");
+    return !authority || !str_eq(authority + 3, host);
+}
+
+static bool match_path(const char *path, const char *url, char param[WEB_PARAM_MAX])
+{
+    const char *brace = strchr(path, '{');
+    if (!brace)
+        return strcmp(path, url) == 0;
+    const size_t prefix = (size_t)(brace - path);
+    const char *rest = url + prefix;
+    if (strncmp(path, url, prefix) != 0 || !*rest || strchr(rest, '/') || strlen(rest) >= WEB_PARAM_MAX)
+        return false;
+    strcpy(param, rest);
+    return true;
+}
+
+static void find_route(struct request *req, const char *url, const char *method)
+{
+    _cleanup_strbuf_ struct strbuf allow = STRBUF_INIT;
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    for (const struct route *r = web_routes; r->path; r++) {
+        if (!match_path(r->path, url, req->param))
+            continue;
+        if (strcmp(r->method, wanted) == 0) {
+            req->route = r;
+            return;
+        }
+        strbuf_printf(&allow, "%s%s", allow.len ? ", " : "", strcmp(r->method, "GET") == 0 ? "GET, HEAD" : r->method);
+    }
+    if (allow.len)
+        reply_not_allowed(req, strbuf_str(&allow));
+    else
+        reply_error(req, 404, "not_found", "there is nothing at this path; see /openapi.json");
+}
+
+static void request_drop_response(struct request *req)
+{
+    if (req->response && !req->shared)
+        MHD_destroy_response(req->response);
+    req->response = NULL;
+}
+
+static enum MHD_Result send_answer(struct request *req)
+{
+    enum MHD_Result r = MHD_queue_response(req->connection, req->status, req->response);
+    request_drop_response(req);
+    return r;
+}
+
+static enum MHD_Result begin(struct request *req, const char *url, const char *method, const char *version)
+{
+    struct framing f = {0};
+    MHD_get_connection_values(req->connection, MHD_HEADER_KIND, look_at_header, &f);
+    if (f.bad || f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings) ||
+        (f.encodings && strcmp(version, "HTTP/1.1") != 0)) {
+        reply_error(req, 400, "bad_framing", "the length of the body is not given clearly");
+        return send_answer(req);
+    }
+    if (strcmp(method, "POST") == 0 && is_cross_origin(req)) {
+        reply_error(req, 403, "cross_origin", "requests from pages of other sites are refused");
+        return send_answer(req);
+    }
+    find_route(req, url, method);
+    if (f.length > req->web->max_body) {
+        if (req->response) /* no such route */
+            return send_answer(req);
+        if (req->route->takes_body)
+            api_webhook_oversized(req->web, f.length);
+        reply_error(req, 413, "too_large", "the body has %" PRIu64 " bytes, the limit is %zu (--web.max-body)",
+                    f.length, req->web->max_body);
+        return send_answer(req);
+    }
+    if (req->route && req->route->takes_body) /* at most this much ahead of what really comes */
+        req->body_cap = f.encodings ? CHUNKED_START : f.length < SMALL_BODY ? (size_t)f.length + 1 : SMALL_BODY;
+    return MHD_YES;
+}
+
+static void drop_body(struct request *req)
+{
+    free(req->body);
+    req->body = NULL;
+    req->body_len = 0;
+    req->web->large_bytes -= req->counted;
+    req->counted = 0;
+}
+
+static bool reserve(struct request *req, size_t needed)
+{
+    if (!req->body) {
+        req->body_cap = req->body_cap > needed ? req->body_cap : needed;
+        req->body = xmalloc(req->body_cap);
+    }
+    if (needed <= req->body_cap)
+        return true;
+    size_t cap = req->body_cap * 2 > needed ? req->body_cap * 2 : needed;
+    cap = cap > req->web->max_body + 1 ? req->web->max_body + 1 : cap;
+    if (cap > SMALL_BODY) {
+        if (req->web->large_bytes - req->counted + cap > LARGE_TOTAL)
+            return false;
+        req->web->large_bytes += cap - req->counted;
+        req->counted = cap;
+    }
+    req->body = xrealloc(req->body, cap);
+    req->body_cap = cap;
+    return true;
+}
+
+static enum MHD_Result take_piece(struct request *req, const char *data, size_t len)
+{
+    struct web *w = req->web;
+    req->received += len;
+    if (req->received > w->max_body * DISCARD_FACTOR)
+        return MHD_NO;
+    if (req->response || !req->route->takes_body)
+        return MHD_YES; /* thrown away; what is to be said is said at its end */
+    if (req->received > w->max_body) {
+        drop_body(req);
+        api_webhook_oversized(w, req->received);
+        reply_error(req, 413, "too_large", "the body has more than %zu bytes (--web.max-body)", w->max_body);
+    } else if (!reserve(req, req->body_len + len + 1)) {
+        drop_body(req);
+        reply_busy(req, 5, "busy", "too many large bodies at once; send it again");
+    } else {
+        memcpy(req->body + req->body_len, data, len);
+        req->body_len += len;
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result handle(struct request *req)
+{
+    request_ref(req);
+    req->route->handle(req);
+    enum MHD_Result r = MHD_YES;
+    if (req->response) {
+        r = send_answer(req);
+    } else {
+        MHD_suspend_connection(req->connection);
+        req->suspended = true;
+        req->next = req->web->suspended;
+        req->link = &req->web->suspended;
+        if (req->next)
+            req->next->link = &req->next;
+        req->web->suspended = req;
+    }
+    request_unref(req);
+    return r;
+}
+
+enum MHD_Result web_on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                               const char *version, const char *upload, size_t *upload_len, void **state)
+{
+    struct request *req = *state;
+    if (!req) {
+        req = xnew0(struct request);
+        req->web = cls;
+        req->connection = connection;
+        req->refs = 1;
+        *state = req;
+        return begin(req, url, method, version);
+    }
+    if (*upload_len) {
+        const size_t len = *upload_len;
+        *upload_len = 0;
+        return take_piece(req, upload, len);
+    }
+    return req->response ? send_answer(req) : handle(req);
+}
+
+void web_on_completed(void *cls _unused_, struct MHD_Connection *connection _unused_, void **state,
+                      enum MHD_RequestTerminationCode why _unused_)
+{
+    struct request *req = *state;
+    *state = NULL;
+    if (!req)
+        return;
+    drop_body(req);
+    req->connection = NULL;
+    request_unref(req);
+}
+
+struct request *request_ref(struct request *req)
+{
+    req->refs++;
+    return req;
+}
+
+void request_unref(struct request *req)
+{
+    if (--req->refs > 0)
+        return;
+    request_drop_response(req);
+    free(req->body);
+    free(req);
+}
+
+char *request_take_body(struct request *req, size_t *ret_len)
+{
+    *ret_len = req->body_len;
+    char *body = req->body ? TAKE_PTR(req->body) : xcalloc(1, 1);
+    body[req->body_len] = '\0';
+    drop_body(req);
+    return body;
+}
+
+const char *request_query(struct request *req, const char *name)
+{
+    return MHD_lookup_connection_value(req->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *request_header(struct request *req, const char *name)
+{
+    return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+}
+
+struct known_names {
+    const char *const *known;
+    const char *unknown;
+};
+
+static enum MHD_Result look_at_argument(void *cls, enum MHD_ValueKind kind _unused_, const char *name,
+                                        const char *value _unused_)
+{
+    struct known_names *k = cls;
+    if (!str_in(name, k->known))
+        k->unknown = name;
+    return k->unknown ? MHD_NO : MHD_YES;
+}
+
+bool request_check_query(struct request *req, const char *const known[])
+{
+    struct known_names k = {.known = known};
+    MHD_get_connection_values(req->connection, MHD_GET_ARGUMENT_KIND, look_at_argument, &k);
+    if (!k.unknown)
+        return true;
+    const char *near = did_you_mean(k.unknown, known);
+    reply_error(req, 400, "bad_parameter", "there is no parameter '%.60s'%s%s%s", k.unknown,
+                near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+    return false;
+}
