@@ -144,7 +144,8 @@ void fail_invalid(struct answer *a, const struct kind *kind, const char *name, c
         json_set_text(d, "name", name);
         if (*kind->group)
             json_object_set_new(d, "group", json_string(kind->group));
-        json_object_set_new(d, "kind", json_string(kind->kind));
+        if (*kind->kind)
+            json_object_set_new(d, "kind", json_string(kind->kind));
         json_object_set_new(d, "causes", json_array());
         answer_fail(a, 422, "Invalid", d, "%s", "");
     }

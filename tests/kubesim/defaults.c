@@ -252,9 +252,31 @@ static void default_namespace(json_t *o)
     set_text(map_of(o, "status"), "phase", "Active");
 }
 
+/* Empty lists, empty maps of texts and nulls are not kept by a typed server. */
+static void prune(json_t *value)
+{
+    static const char *const maps[] = {"annotations", "labels", "nodeSelector", "matchLabels", NULL};
+    const char *key;
+    json_t *v;
+    size_t i;
+    void *next;
+    json_array_foreach(value, i, v)
+        prune(v);
+    json_object_foreach_safe(value, next, key, v)
+    {
+        const bool empty = (json_is_array(v) || (json_is_object(v) && str_in(key, maps))) && !json_array_size(v) &&
+                           !json_object_size(v);
+        if (empty || (json_is_null(v) && !str_eq(key, "creationTimestamp")))
+            json_object_del(value, key);
+        else
+            prune(v);
+    }
+}
+
 void set_defaults(const struct sim *sim, const struct kind *kind, json_t *o)
 {
     (void)sim;
+    prune(json_object_get(o, "spec"));
     static void (*const by_kind[KIND_COUNT])(json_t *) = {
         [KIND_POD] = default_pod,
         [KIND_DEPLOYMENT] = default_deployment,
@@ -274,6 +296,7 @@ void set_defaults(const struct sim *sim, const struct kind *kind, json_t *o)
     if (kind->id == KIND_HPA) {
         json_t *spec = map_of(o, "spec"), *status = map_of(o, "status");
         set_int(spec, "minReplicas", 1);
+        set_int(spec, "targetCPUUtilizationPercentage", 80);
         set_int(status, "currentReplicas", 0);
         set_int(status, "desiredReplicas", 0);
     }

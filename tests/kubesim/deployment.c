@@ -113,12 +113,28 @@ static void set_revision(struct sim *sim, struct object *o, const char *revision
     store_replace(sim->store, o, next); /* the controller's own annotation: no new generation */
 }
 
+static int64_t sum_spec(const struct rollout *r)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < r->n; i++)
+        sum += spec_replicas(r->sets[i]);
+    return sum;
+}
+
+/* A new set begins with as many replicas as fit beside the old ones. */
+static int64_t first_replicas(const struct rollout *r)
+{
+    const int64_t room = r->replicas + r->surge - sum_spec(r);
+    return room <= 0 ? 0 : room < r->replicas ? room : r->replicas;
+}
+
 static struct object *create_set(struct sim *sim, struct rollout *r, const char *revision)
 {
     const json_t *template = json_object_get(spec_of(r->deployment), "template");
     char hash[11], now[TIME_TEXT_MAX];
     template_hash(template, hash);
     _cleanup_free_ char *name = xasprintf("%s-%s", r->deployment->name, hash);
+    const json_int_t replicas = first_replicas(r);
     if (store_get(sim->store, KIND_REPLICASET, r->deployment->ns, name))
         return NULL;
     json_t *own = json_deep_copy(template), *selector = json_deep_copy(json_object_get(spec_of(r->deployment), "selector"));
@@ -127,15 +143,18 @@ static struct object *create_set(struct sim *sim, struct rollout *r, const char 
         json_object_set_new(selector, "matchLabels", json_object());
     json_object_set_new(json_object_get(selector, "matchLabels"), HASH_LABEL, json_string(hash));
     json_t *set = json_pack(
-        "{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:o, s:o, s:[o]}, s:{s:i, s:o, s:o}, s:{s:i}}", "kind", "ReplicaSet",
+        "{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:o, s:o, s:[o]}, s:{s:I, s:o, s:o}, s:{s:i}}", "kind", "ReplicaSet",
         "apiVersion", "apps/v1", "metadata", "name", name, "namespace", r->deployment->ns, "creationTimestamp",
         time_format_seconds(sim->now.wall_us, now), "generation", 1, "labels",
         json_deep_copy(json_path(own, "metadata", "labels", NULL)), "annotations", annotations_for_set(r, revision),
-        "ownerReferences", owner_reference(r->deployment), "spec", "replicas", 0, "selector", selector, "template", own,
+        "ownerReferences", owner_reference(r->deployment), "spec", "replicas", replicas, "selector", selector, "template", own,
         "status", "replicas", 0);
     json_t *min_ready = json_object_get(spec_of(r->deployment), "minReadySeconds");
     if (min_ready)
         json_object_set(json_object_get(set, "spec"), "minReadySeconds", min_ready);
+    if (replicas > 0)
+        emit_event(sim, r->deployment, "Normal", "ScalingReplicaSet", "Scaled up replica set %s to %lld", name,
+                   (long long)replicas);
     return store_insert(sim->store, kind_row(KIND_REPLICASET), set);
 }
 
@@ -160,14 +179,6 @@ static void sync_new_set(struct sim *sim, struct rollout *r, bool may_create)
         r->sets[r->n++] = r->new_set;
         set_revision(sim, r->deployment, revision);
     }
-}
-
-static int64_t sum_spec(const struct rollout *r)
-{
-    int64_t sum = 0;
-    for (size_t i = 0; i < r->n; i++)
-        sum += spec_replicas(r->sets[i]);
-    return sum;
 }
 
 static int64_t sum_status(const struct rollout *r, const char *key)

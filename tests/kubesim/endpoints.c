@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define MADE_HERE 1 /* since_us of Endpoints that this controller made, and therefore removes */
+
 static json_t *address(const struct object *pod)
 {
     json_t *a = json_pack("{s:s}", "ip", json_path_text(pod->json, "status", "podIP", NULL));
@@ -102,7 +104,7 @@ static void sync(struct sim *sim, const struct object *service)
         json_t *json = json_pack("{s:s, s:s, s:o}", "kind", "Endpoints", "apiVersion", "v1", "metadata", meta);
         if (subsets)
             json_object_set_new(json, "subsets", subsets);
-        store_insert(sim->store, kind_row(KIND_ENDPOINTS), json);
+        store_insert(sim->store, kind_row(KIND_ENDPOINTS), json)->since_us = MADE_HERE;
         return;
     }
     const json_t *was = json_object_get(o->json, "subsets");
@@ -111,13 +113,13 @@ static void sync(struct sim *sim, const struct object *service)
         return;
     }
     json_t *next = json_deep_copy(o->json), *meta = json_object_get(next, "metadata");
-    if (!json_object_get(meta, "annotations"))
-        json_object_set_new(meta, "annotations", json_object());
-    json_set_text(json_object_get(meta, "annotations"), "endpoints.kubernetes.io/last-change-trigger-time", now);
-    if (subsets)
+    json_object_del(next, "subsets");
+    json_object_del(meta, "annotations");
+    if (subsets) {
         json_object_set_new(next, "subsets", subsets);
-    else
-        json_object_del(next, "subsets");
+        json_object_set_new(meta, "annotations",
+                            json_pack("{s:s}", "endpoints.kubernetes.io/last-change-trigger-time", now));
+    }
     store_replace(sim->store, o, next);
 }
 
@@ -129,9 +131,7 @@ void endpoints_tick(struct sim *sim)
         if (json_path(services[i]->json, "spec", "selector", NULL))
             sync(sim, services[i]);
     const size_t m = store_list(sim->store, KIND_ENDPOINTS, NULL, &all);
-    for (size_t i = 0; i < m; i++) /* of Services that are gone, if they were made here */
-        if (json_path(all[i]->json, "metadata", "annotations", "endpoints.kubernetes.io/last-change-trigger-time",
-                      NULL) &&
-            !store_get(sim->store, KIND_SERVICE, all[i]->ns, all[i]->name))
+    for (size_t i = 0; i < m; i++)
+        if (all[i]->since_us == MADE_HERE && !store_get(sim->store, KIND_SERVICE, all[i]->ns, all[i]->name))
             store_remove(sim->store, all[i]);
 }

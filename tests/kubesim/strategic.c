@@ -100,6 +100,48 @@ static json_t *replaced_list(const json_t *patch)
     return result;
 }
 
+/* Where an element stands in a list: by its key, or (key NULL) by its value. */
+static size_t position(const json_t *list, const char *key, const json_t *element)
+{
+    size_t i;
+    json_t *other;
+    if (key)
+        return find_by_key(list, key, json_object_get(element, key));
+    json_array_foreach(list, i, other)
+        if (json_equal(other, element))
+            return i;
+    return SIZE_MAX;
+}
+
+/* The real server's order: what `order` names comes in its order; the others go in front of those that they stood in
+ * front of in the original list. Takes `merged`. */
+static json_t *ordered(json_t *merged, const char *key, const json_t *order, const json_t *original)
+{
+    json_t *others = json_array(), *named = json_array(), *result = json_array(), *element;
+    size_t i, o = 0, n = 0;
+    json_array_foreach(order, i, element)
+    {
+        size_t at = position(merged, key, element);
+        if (at != SIZE_MAX)
+            json_array_append(named, json_array_get(merged, at));
+    }
+    json_array_foreach(merged, i, element)
+        if (position(order, key, element) == SIZE_MAX)
+            json_array_append(others, element);
+    while (o < json_array_size(others) || n < json_array_size(named)) {
+        json_t *left = json_array_get(others, o), *right = json_array_get(named, n);
+        const size_t at_left = left ? position(original, key, left) : SIZE_MAX;
+        const size_t at_right = right ? position(original, key, right) : SIZE_MAX;
+        const bool take_left = !right || (left && at_left != SIZE_MAX && at_right != SIZE_MAX && at_left < at_right);
+        json_array_append(result, take_left ? left : right);
+        *(take_left ? &o : &n) += 1;
+    }
+    json_decref(others);
+    json_decref(named);
+    json_decref(merged);
+    return result;
+}
+
 static json_t *merge_list(struct context *c, const char *name, const char *key, const json_t *target,
                           const json_t *patch)
 {
@@ -113,7 +155,7 @@ static json_t *merge_list(struct context *c, const char *name, const char *key, 
         const json_t *wanted = json_object_get(element, key);
         if (!wanted) {
             fail_key(c, element, key);
-            break;
+            return result;
         }
         size_t at = find_by_key(result, key, wanted);
         if (str_eq(json_text(element, "$patch"), "delete")) {
@@ -125,23 +167,18 @@ static json_t *merge_list(struct context *c, const char *name, const char *key, 
             json_array_set_new(result, at, merge_map(c, name, json_array_get(result, at), element));
         }
     }
-    return result;
+    return ordered(result, key, patch, target);
 }
 
 static json_t *merge_set(const json_t *target, const json_t *patch)
 {
     json_t *result = json_is_array(target) ? json_deep_copy(target) : json_array();
-    size_t i, j;
-    json_t *element, *have;
+    size_t i;
+    json_t *element;
     json_array_foreach(patch, i, element)
-    {
-        bool known = false;
-        json_array_foreach(result, j, have)
-            known = known || json_equal(have, element);
-        if (!known)
+        if (position(result, NULL, element) == SIZE_MAX)
             json_array_append_new(result, json_deep_copy(element));
-    }
-    return result;
+    return ordered(result, NULL, patch, target);
 }
 
 /* $deleteFromPrimitiveList/LIST */
@@ -155,24 +192,12 @@ static void delete_from_set(json_t *result, const char *list, const json_t *gone
                 json_array_remove(have, j);
 }
 
-/* $setElementOrder/LIST: those it names come first, in its order; others keep theirs behind. */
-static void set_order(json_t *result, const char *list, const char *key, const json_t *order)
+/* $setElementOrder/LIST */
+static void set_order(json_t *result, const char *list, const char *key, const json_t *order, const json_t *original)
 {
     json_t *have = json_object_get(result, list);
-    if (!json_is_array(have))
-        return;
-    json_t *sorted = json_array(), *wanted;
-    size_t i;
-    json_array_foreach(order, i, wanted)
-    {
-        size_t at = key ? find_by_key(have, key, json_object_get(wanted, key)) : SIZE_MAX;
-        if (at == SIZE_MAX)
-            continue;
-        json_array_append(sorted, json_array_get(have, at));
-        json_array_remove(have, at);
-    }
-    json_array_extend(sorted, have);
-    json_object_set_new(result, list, sorted);
+    if (json_is_array(have) && json_is_array(order))
+        json_object_set_new(result, list, ordered(json_incref(have), key, order, original));
 }
 
 static void retain_keys(json_t *result, const json_t *keys)
@@ -228,7 +253,8 @@ static json_t *merge_map(struct context *c, const char *name, const json_t *targ
     {
         const char *merge_key = NULL;
         if (str_starts(key, "$setElementOrder/") && merge_rule(name, strchr(key, '/') + 1, &merge_key))
-            set_order(result, strchr(key, '/') + 1, merge_key, value);
+            set_order(result, strchr(key, '/') + 1, merge_key, value,
+                      json_object_get(target, strchr(key, '/') + 1));
     }
     const json_t *retained = json_object_get(patch, "$retainKeys");
     if (retained)

@@ -149,6 +149,16 @@ static bool known(const struct request *req)
            (req->kind->id == KIND_POD && str_in(req->sub, of_pods));
 }
 
+/* Reading the scale of nothing names the subresource, writing it does not: so in the real server. */
+static void fail_missing(const struct request *req, struct answer *a)
+{
+    _cleanup_free_ char *plural = xasprintf("%s/scale", req->kind->plural);
+    struct kind as = *req->kind;
+    if (str_eq(req->sub, "scale") && is(req, "GET"))
+        as.plural = plural;
+    fail_not_found(a, &as, req->name);
+}
+
 void serve_sub(struct sim *sim, struct request *req, struct answer *a)
 {
     if (!known(req)) {
@@ -157,7 +167,7 @@ void serve_sub(struct sim *sim, struct request *req, struct answer *a)
     }
     struct object *o = store_get(sim->store, req->kind->id, req->ns, req->name);
     if (!o)
-        fail_not_found(a, req->kind, req->name);
+        fail_missing(req, a);
     else if (str_eq(req->sub, "status"))
         serve_status(sim, req, o, a);
     else if (str_eq(req->sub, "scale"))
