@@ -99,6 +99,35 @@ static void undo_takes_the_second_highest(void **s _unused_)
     world_clear(&w);
 }
 
+static void undo_of_a_statefulset(void **s _unused_)
+{
+    struct world w;
+    struct action_plan plan = {0};
+    world_init(&w, "StatefulSet", "db", "app=db");
+    world_body(
+        &w, "/apis/apps/v1/namespaces/shop/statefulsets/db",
+        "{'metadata':{'name':'db','uid':'u1'},'spec':{'selector':{'matchLabels':{'app':'db'}},'template':{'i':2}}}");
+    world_body(
+        &w, "/apis/apps/v1/namespaces/shop/controllerrevisions?labelSelector=app%3Ddb",
+        "{'items':[{'revision':2,'metadata':{'ownerReferences':[{'controller':true,'uid':'u1'}]},'data':{'spec':{"
+        "'template':{'$patch':'replace','i':2}}}},{'revision':1,'metadata':{'ownerReferences':[{'controller':true,"
+        "'uid':'u1'}]},'data':{'spec':{'template':{'$patch':'replace','i':1}}}}]}");
+    assert_int_equal(world_plan(&w, &action_rollout_undo, NULL, &plan, NULL), 0);
+    assert_effect(
+        &plan, 0,
+        "{'content_type':'application/strategic-merge-patch+json','changes':{'/spec/template':{'before':{'i':2}}},"
+        "'made':{'revision':1},'body':{'metadata':{'uid':'u1','annotations':{'mendd.io/last-effect':"
+        "'run/0/1/StatefulSet.db'}},'spec':{'template':{'$patch':'replace','i':1}}}}");
+    action_plan_clear(&plan);
+    asks_clear(&w.asks);
+    asks_init(&w.asks);
+    assert_int_equal(world_plan(&w, &action_rollout_undo, "{'to_revision':2}", &plan, NULL), 0);
+    assert_int_equal(json_array_size(plan.effects), 0);
+    assert_non_null(strstr(plan.note, "already has"));
+    action_plan_clear(&plan);
+    world_clear(&w);
+}
+
 static void scale_to(const char *with, int expected)
 {
     struct world w;
@@ -143,6 +172,7 @@ int main(void)
         cmocka_unit_test(restart_in_the_same_second),
         cmocka_unit_test(refusals),
         cmocka_unit_test(undo_takes_the_second_highest),
+        cmocka_unit_test(undo_of_a_statefulset),
         cmocka_unit_test(scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
