@@ -1,386 +1,264 @@
-/* Requests to one API server.
+/* Happy path: kube_request_start() queues the call and arms the defer source; its dispatch starts what fits (reads and
+ * writes first, in the order they came, then checks up to half of the slots); the answer frees the slot, starts the
+ * next and calls back.
  *
- * Happy path: kube_request_start() copies the request and queues it -> pump() takes it when a slot is free -> one HTTP
- * request on the shared HTTP/2 connection -> the answer becomes JSON -> the slot is free, the callback fires. Failure
- * modes: 401 with a token from a file: read again, sent again, once (the server refused to look at the first). 429, and
- * 5xx with Retry-After: the server did nothing; the request waits, without a slot, and goes again, up to 10 times and
- * within its time. Everything else is an answer. On free all that is queued, waiting or in flight answers "cancelled".
- */
-#include "kube/client.h"
+ * Failure modes: 429, and 5xx with Retry-After, wait in `pausing` (without a slot) on a timer of their own and go to
+ * the front again; 401 reads the token file again and, if it brought another token, tries once more. A call whose total
+ * timeout ended while it waited is answered "timeout" when its turn comes, without being sent. No callback fires from
+ * within kube_request_start(); freeing the client answers "cancelled" to all. */
+#include "kube/client_internal.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "base/text.h"
-#include "io/http.h"
-#include "kube/kubeconfig.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum {
-    MAX_IN_FLIGHT = 32,
-    MAX_CHECKS = MAX_IN_FLIGHT / 2,
-    MAX_RETRIES = 10,
-    DEFAULT_TIMEOUT_MS = 30000,
-    DEFAULT_TEXT = 65536
-};
-enum { MAX_JSON = 16 << 20, WORDS_MAX = 512 };
-static const int64_t TOKEN_AGE_US = 60 * USEC_PER_SEC;
-
-struct call {
-    struct kube_client *client;
-    enum kube_class class;
-    char *method, *url, *content_type, *body;
-    bool text, once, reauthorised;
-    int max_text, retries;
-    int64_t deadline_us;
-    kube_done_cb done;
-    void *userdata;
-    sd_event_source *timer; /* waits for Retry-After, or to answer from the loop */
-    json_t *answer;         /* known already: told from the loop */
-    struct http_call *http;
-    struct call *prev, *next;
-};
-
-struct queue {
-    struct call *head, *tail;
-};
-
-struct kube_client {
-    sd_event *event;
-    struct kube_config *config;
-    struct http_client *http;
-    char *token;
-    int64_t token_read_us;
-    struct queue first, checks, away; /* away: in flight or waiting for a timer */
-    unsigned in_flight, checks_in_flight, waiting;
-    bool stopping;
-    struct kube_stats stats;
-};
-
-static void pump(struct kube_client *c);
-
-static void enqueue(struct queue *q, struct call *k)
+static void take_out(struct kube_call *call)
 {
-    k->next = NULL;
-    k->prev = q->tail;
-    *(q->tail ? &q->tail->next : &q->head) = k;
-    q->tail = k;
+    struct kube_calls *l = call->list;
+    if (!l)
+        return;
+    *(call->prev ? &call->prev->next : &l->first) = call->next;
+    *(call->next ? &call->next->prev : &l->last) = call->prev;
+    l->n--;
+    if (l == &call->client->running && call->class == KUBE_CHECK)
+        call->client->checks_running--;
+    call->list = NULL;
+    call->prev = call->next = NULL;
 }
 
-static struct call *dequeue(struct queue *q, struct call *k)
+static void put_in(struct kube_calls *l, struct kube_call *call, bool front)
 {
-    *(k->prev ? &k->prev->next : &q->head) = k->next;
-    *(k->next ? &k->next->prev : &q->tail) = k->prev;
-    k->prev = k->next = NULL;
-    return k;
+    take_out(call);
+    call->list = l;
+    call->prev = front ? NULL : l->last;
+    call->next = front ? l->first : NULL;
+    *(call->prev ? &call->prev->next : &l->first) = call;
+    *(call->next ? &call->next->prev : &l->last) = call;
+    l->n++;
+    if (l == &call->client->running && call->class == KUBE_CHECK)
+        call->client->checks_running++;
 }
 
-static void call_free(struct call *k)
+static struct kube_calls *queue_of(struct kube_call *call)
 {
-    sd_event_source_disable_unref(k->timer);
-    json_decref(k->answer);
-    free(k->method);
-    free(k->url);
-    free(k->content_type);
-    free(k->body);
-    free(k);
+    return call->class == KUBE_CHECK ? &call->client->checks : &call->client->waiting;
 }
 
-/* Takes the call off `away` for good: free first, call back last. */
-static void finish(struct call *k, json_t *answer)
+static void arm(struct kube_client *c)
 {
-    struct kube_client *c = k->client;
-    const kube_done_cb done = k->done;
-    void *userdata = k->userdata;
-    if (json_object_get(answer, "error"))
+    if (!c->closing)
+        sd_event_source_set_enabled(c->defer, SD_EVENT_ONESHOT);
+}
+
+/* The callback may free the client: it comes last. */
+static void finish(struct kube_call *taken, json_t *answer_new)
+{
+    _cleanup_(kube_call_freep) struct kube_call *call = taken;
+    struct kube_client *c = call->client;
+    take_out(call);
+    if (json_object_get(answer_new, "error"))
         c->stats.errors++;
-    dequeue(&c->away, k);
-    call_free(k);
-    done(answer, userdata);
+    arm(c);
+    call->done(answer_new, call->userdata);
 }
 
-static json_t *error_answer(const struct call *k, const char *error, const char *message)
+static int on_pause_over(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata)
 {
-    json_t *answer = json_object();
-    const char *path = k->url + strlen(k->client->config->server);
-    _cleanup_free_ char *words = xasprintf("%s %.*s: %s", k->method, (int)strcspn(path, "?"), path, message);
-    json_set_text(answer, "error", error);
-    json_set_text(answer, "message", words);
-    return answer;
-}
-
-static int on_known(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata)
-{
-    struct call *k = userdata;
-    finish(k, TAKE_PTR(k->answer));
+    struct kube_call *call = userdata;
+    call->timer = sd_event_source_disable_unref(call->timer);
+    put_in(queue_of(call), call, true);
+    arm(call->client);
     return 0;
 }
 
-static int arm(struct call *k, int64_t in_us, sd_event_time_handler_t handler)
+/* False if there is no time left for another try. */
+static bool try_later(struct kube_call *call, int delay_s)
 {
-    sd_event_source_disable_unref(k->timer);
-    k->timer = NULL;
-    return sd_event_add_time_relative(k->client->event, &k->timer, CLOCK_BOOTTIME, (uint64_t)in_us, 1, handler, k);
-}
-
-/* An answer that is known before anything was sent comes from the loop all the same. */
-static void answer_later(struct call *k, json_t *answer)
-{
-    k->answer = answer;
-    if (arm(k, 0, on_known) < 0)
-        finish(k, TAKE_PTR(k->answer));
-}
-
-/* ---- who we are ---- */
-
-static void keep_token(struct kube_client *c, char *token)
-{
-    if (c->token)
-        explicit_bzero(c->token, strlen(c->token));
-    free(c->token);
-    c->token = token;
-}
-
-/* Bound tokens rotate: read again after a minute; a failed read keeps the old one, which is most likely still good. */
-static void read_token(struct kube_client *c, bool force)
-{
-    const int64_t now = now_read().boot_us;
-    _cleanup_error_ struct error err = ERROR_NONE;
-    char *token = NULL;
-    if (!c->config->token_file) {
-        if (!c->token)
-            keep_token(c, xstrdup(c->config->token));
-        return;
-    }
-    if (c->token && !force && now - c->token_read_us < TOKEN_AGE_US)
-        return;
-    if (secret_read(c->config->token_file, &token, &err) == 0)
-        keep_token(c, token);
-    else
-        log_event(LOG_LEVEL_WARN, "the cluster's token cannot be read; the old one stays", "error", error_message(&err),
-                  NULL);
-    c->token_read_us = now;
-}
-
-/* ---- one request ---- */
-
-static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata)
-{
-    struct call *k = userdata;
-    struct kube_client *c = k->client;
-    c->waiting--;
-    dequeue(&c->away, k);
-    enqueue(k->class == KUBE_CHECK ? &c->checks : &c->first, k);
-    pump(c);
-    return 0;
-}
-
-static void again_in(struct call *k, int64_t in_us)
-{
-    k->client->stats.retries++;
-    k->client->waiting++;
-    if (arm(k, in_us, on_retry) < 0) {
-        k->client->waiting--;
-        finish(k, error_answer(k, "local", "no timer could be had"));
-    }
-}
-
-static bool try_again(struct call *k, const struct http_result *r)
-{
-    if (k->client->stopping || r->error != HTTP_OK)
+    const int64_t delay_us = delay_s * USEC_PER_SEC;
+    if (call->retries >= KUBE_RETRIES || kube_monotonic_us() + delay_us >= call->deadline_us)
         return false;
-    if (r->status == 401 && k->client->config->token_file && !k->reauthorised) {
-        k->reauthorised = true;
-        read_token(k->client, true);
-        again_in(k, 0);
-        return true;
-    }
-    const bool did_nothing = r->status == 429 || (r->status >= 500 && r->retry_after_s >= 0);
-    const int64_t wait_us = (r->retry_after_s > 0 ? r->retry_after_s : 1) * USEC_PER_SEC;
-    if (!did_nothing || k->once || k->retries >= MAX_RETRIES || now_read().boot_us + wait_us >= k->deadline_us)
+    if (sd_event_add_time_relative(call->client->event, &call->timer, CLOCK_MONOTONIC, (uint64_t)delay_us, 1000,
+                                   on_pause_over, call) < 0)
         return false;
-    k->retries++;
-    again_in(k, wait_us);
+    call->retries++;
+    call->client->stats.retries++;
+    put_in(&call->client->pausing, call, false);
+    arm(call->client);
     return true;
 }
 
-static json_t *answer_of(const struct call *k, const struct http_result *r)
+static bool tried_again(struct kube_call *call, const struct http_result *r)
 {
-    if (r->error != HTTP_OK) {
-        json_t *answer = error_answer(k, http_error_name(r->error), r->message);
-        if (!r->sent)
-            json_object_set_new(answer, "sent", json_false());
-        return answer;
+    if (r->error != HTTP_OK || call->once || call->client->closing)
+        return false;
+    if (r->status == 401 && !call->token_retried) {
+        call->token_retried = true;
+        if (!kube_token_refresh(call->client, true))
+            return false;
+        call->client->stats.retries++;
+        put_in(queue_of(call), call, true);
+        arm(call->client);
+        return true;
     }
-    json_t *answer = json_pack("{s:i}", "status", (int)r->status);
-    json_t *body = k->text && r->status < 300 ? NULL : json_parse(r->body, r->body_len, MAX_JSON, false, NULL);
-    if (body)
-        json_object_set_new(answer, "body", body);
-    else
-        json_object_set_new(answer, "text",
-                            json_text_new(r->body, k->text || r->body_len < WORDS_MAX ? r->body_len : WORDS_MAX));
-    return answer;
+    if (r->status == 429)
+        return try_later(call, r->retry_after_s >= 0 ? r->retry_after_s : 1);
+    return r->status >= 500 && r->retry_after_s >= 0 && try_later(call, r->retry_after_s);
 }
 
 static void on_done(const struct http_result *r, void *userdata)
 {
-    struct call *k = userdata;
-    struct kube_client *c = k->client;
-    k->http = NULL;
-    c->in_flight--;
-    if (k->class == KUBE_CHECK)
-        c->checks_in_flight--;
-    if (!try_again(k, r))
-        finish(k, answer_of(k, r));
-    if (!c->stopping)
-        pump(c);
+    struct kube_call *call = userdata;
+    call->http = NULL;
+    if (log_enabled(LOG_LEVEL_DEBUG)) {
+        _cleanup_free_ char *status = xasprintf("%ld", r->status);
+        log_event(LOG_LEVEL_DEBUG, "Kubernetes request", "cluster", call->client->config->name, "method", call->method,
+                  "url", call->url, "status", status, "error", r->message, NULL);
+    }
+    if (!tried_again(call, r))
+        finish(call, kube_answer_new(call, r));
 }
 
-static int send_call(struct call *k, int timeout_ms, struct error *err)
+static int send_call(struct kube_call *call, int64_t left_us, struct error *err)
 {
-    struct kube_client *c = k->client;
-    const char *headers[5] = {"Accept: application/json", "User-Agent: mendd/" MENDD_VERSION};
-    _cleanup_free_ char *type = NULL, *authorization = NULL;
-    size_t n = 2;
-    read_token(c, false);
-    if (c->token)
-        headers[n++] = authorization = xasprintf("Authorization: Bearer %s", c->token);
-    if (k->body)
-        headers[n++] = type = xasprintf("Content-Type: %s", k->content_type ? k->content_type : "application/json");
-    const struct http_request req = {.method = k->method,
-                                     .url = k->url,
+    struct kube_client *c = call->client;
+    _cleanup_free_ char *authorization = c->token ? xasprintf("Authorization: Bearer %s", c->token) : NULL;
+    _cleanup_free_ char *type = call->content_type ? xasprintf("Content-Type: %s", call->content_type) : NULL;
+    const char *headers[4] = {"Accept: application/json, */*"};
+    size_t n = 1;
+    if (type)
+        headers[n++] = type;
+    if (authorization)
+        headers[n++] = authorization;
+    const struct http_request req = {.method = call->method,
+                                     .url = call->url,
                                      .headers = headers,
-                                     .body = k->body,
-                                     .body_len = k->body ? strlen(k->body) : 0,
-                                     .timeout_ms = timeout_ms,
-                                     .max_answer = k->text ? (size_t)k->max_text : MAX_JSON,
-                                     .truncate = k->text,
-                                     .fresh_connect = k->once || (k->class == KUBE_WRITE && !k->body)};
-    int r = http_start(c->http, &req, on_done, k, &k->http, err);
+                                     .body = call->body,
+                                     .body_len = call->body ? strlen(call->body) : 0,
+                                     .timeout_ms = (int)(left_us / USEC_PER_MSEC) + 1,
+                                     .connect_timeout_ms = KUBE_CONNECT_TIMEOUT_MS,
+                                     .max_answer = call->text ? (size_t)call->max_text : KUBE_ANSWER_MAX,
+                                     .truncate = call->text,
+                                     .fresh_connect = call->once};
+    const int r = http_start(c->http, &req, on_done, call, &call->http, err);
     if (authorization)
         explicit_bzero(authorization, strlen(authorization));
     return r;
 }
 
-static void start(struct call *k)
+static void start(struct kube_call *call)
 {
-    struct kube_client *c = k->client;
+    struct kube_client *c = call->client;
+    const int64_t left_us = call->deadline_us - kube_monotonic_us();
     _cleanup_error_ struct error err = ERROR_NONE;
-    const int64_t left_ms = (k->deadline_us - now_read().boot_us) / USEC_PER_MSEC;
-    enqueue(&c->away, k);
-    if (left_ms <= 0) {
-        json_t *answer = error_answer(k, "timeout", "no slot became free in time");
-        json_object_set_new(answer, "sent", json_false());
-        answer_later(k, answer);
+    if (call->answer) {
+        finish(call, TAKE_PTR(call->answer));
         return;
     }
-    c->in_flight++;
-    if (k->class == KUBE_CHECK)
-        c->checks_in_flight++;
-    c->stats.requests++;
-    if (send_call(k, (int)left_ms, &err) >= 0)
+    if (left_us <= 0) {
+        finish(call, kube_answer_error_new(call, "timeout", "the request's time ended while it waited for its turn",
+                                           call->retries > 0));
         return;
-    c->in_flight--;
-    if (k->class == KUBE_CHECK)
-        c->checks_in_flight--;
-    answer_later(k, error_answer(k, "local", error_message(&err)));
-}
-
-static void pump(struct kube_client *c)
-{
-    while (c->in_flight < MAX_IN_FLIGHT && c->first.head)
-        start(dequeue(&c->first, c->first.head));
-    while (c->in_flight < MAX_IN_FLIGHT && c->checks_in_flight < MAX_CHECKS && c->checks.head)
-        start(dequeue(&c->checks, c->checks.head));
-}
-
-static char *url_of(const struct kube_client *c, const struct kube_request *req)
-{
-    struct strbuf b = STRBUF_INIT;
-    strbuf_puts(&b, c->config->server);
-    strbuf_puts(&b, req->path);
-    bool query = strchr(req->path, '?') != NULL;
-    if (req->class == KUBE_WRITE && !str_eq(req->method, "DELETE")) {
-        strbuf_puts(&b, query ? "&fieldManager=mendd" : "?fieldManager=mendd");
-        query = true;
     }
-    if (req->dry_run)
-        strbuf_puts(&b, query ? "&dryRun=All" : "?dryRun=All");
-    return strbuf_take(&b);
+    kube_token_refresh(c, false);
+    put_in(&c->running, call, false);
+    if (send_call(call, left_us, &err) < 0)
+        finish(call, kube_answer_error_new(call, "local", error_message(&err), false));
+}
+
+static struct kube_call *next_call(const struct kube_client *c)
+{
+    if (c->running.n >= KUBE_IN_FLIGHT)
+        return NULL;
+    if (c->waiting.first)
+        return c->waiting.first;
+    return c->checks_running < KUBE_CHECKS_IN_FLIGHT ? c->checks.first : NULL;
+}
+
+/* One call a dispatch, as its callback may free the client; the source is armed again before. */
+static int on_defer(sd_event_source *source _unused_, void *userdata)
+{
+    struct kube_client *c = userdata;
+    struct kube_call *call = next_call(c);
+    if (!call)
+        return 0;
+    arm(c);
+    start(call);
+    return 0;
+}
+
+static const char *fault_of(const struct kube_request *req)
+{
+    if (str_empty(req->path) || req->path[0] != '/' || strchr(req->path, '#'))
+        return "not a path of the Kubernetes API";
+    if (req->body && !json_is_object(req->body) && !json_is_array(req->body))
+        return "the request's body is neither object nor list";
+    return NULL;
 }
 
 void kube_request_start(struct kube_client *c, const struct kube_request *req, kube_done_cb done, void *userdata)
 {
-    struct call *k = xnew0(struct call);
-    const int timeout_ms = req->timeout_ms > 0 ? req->timeout_ms : DEFAULT_TIMEOUT_MS;
-    *k = (struct call){.client = c,
-                       .class = req->class,
-                       .method = xstrdup(req->method),
-                       .url = url_of(c, req),
-                       .content_type = xstrdup(req->content_type),
-                       .body = req->body ? json_compact(req->body) : NULL,
-                       .text = req->text,
-                       .once = req->once,
-                       .max_text = req->max_text > 0 ? req->max_text : DEFAULT_TEXT,
-                       .deadline_us = now_read().boot_us + timeout_ms * USEC_PER_MSEC,
-                       .done = done,
-                       .userdata = userdata};
-    if (req->path[0] != '/') {
-        enqueue(&c->away, k);
-        answer_later(k, error_answer(k, "local", "the path does not begin with /"));
-        return;
-    }
-    enqueue(k->class == KUBE_CHECK ? &c->checks : &c->first, k);
-    pump(c);
+    struct kube_call *call = kube_call_new(c, req);
+    call->done = done;
+    call->userdata = userdata;
+    const char *fault = c->closing ? "the client is shutting down" : fault_of(req);
+    if (fault)
+        call->answer = kube_answer_error_new(call, c->closing ? "cancelled" : "local", fault, false);
+    c->stats.requests++;
+    put_in(queue_of(call), call, false);
+    arm(c);
 }
-
-/* ---- life ---- */
 
 int kube_client_new(sd_event *event, struct kube_config *taken, struct kube_client **ret, struct error *err)
 {
     _cleanup_(kube_client_freep) struct kube_client *c = xnew0(struct kube_client);
     c->event = sd_event_ref(event);
     c->config = taken;
-    const struct http_identity id = {.ca_file = taken->ca_file,
-                                     .ca_data = taken->ca_data,
-                                     .cert_file = taken->cert_file,
-                                     .cert_data = taken->cert_data,
-                                     .key_file = taken->key_file,
-                                     .key_data = taken->key_data,
-                                     .server_name = taken->server_name,
-                                     .insecure = taken->insecure,
-                                     .http2 = true};
-    int r = http_client_new(event, &id, &c->http, err);
+    c->token = taken->token_file ? NULL : xstrdup(taken->token);
+    const struct http_identity identity = {.ca_file = taken->ca_file,
+                                           .ca_data = taken->ca_data,
+                                           .cert_file = taken->cert_file,
+                                           .cert_data = taken->cert_data,
+                                           .key_file = taken->key_file,
+                                           .key_data = taken->key_data,
+                                           .server_name = taken->server_name,
+                                           .insecure = taken->insecure,
+                                           .http2 = true};
+    int r = http_client_new(event, &identity, &c->http, err);
     if (r < 0)
         return r;
+    r = sd_event_add_defer(event, &c->defer, on_defer, c);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(c->defer, SD_EVENT_OFF);
+    if (r < 0)
+        return error_set(err, r, "cannot add the Kubernetes client to the event loop");
     *ret = TAKE_PTR(c);
     return 0;
 }
 
-static void cancel_queue(struct kube_client *c, struct queue *q)
+static void cancel_all(struct kube_calls *l)
 {
-    while (q->head) {
-        struct call *k = dequeue(q, q->head);
-        enqueue(&c->away, k);
-        finish(k, error_answer(k, "cancelled", "mendd lets go of this cluster"));
-    }
+    while (l->first)
+        finish(l->first,
+               kube_answer_error_new(l->first, "cancelled", "the client is shutting down", l->first->retries > 0));
 }
 
 struct kube_client *kube_client_free(struct kube_client *c)
 {
     if (!c)
         return NULL;
-    c->stopping = true;
-    cancel_queue(c, &c->first);
-    cancel_queue(c, &c->checks);
-    http_client_free(c->http); /* what is in flight answers "cancelled" through on_done() */
-    while (c->away.head)
-        finish(c->away.head, error_answer(c->away.head, "cancelled", "mendd lets go of this cluster"));
-    keep_token(c, NULL);
+    c->closing = true;
+    c->http = http_client_free(c->http); /* answers what is running */
+    cancel_all(&c->pausing);
+    cancel_all(&c->waiting);
+    cancel_all(&c->checks);
+    sd_event_source_disable_unref(c->defer);
+    if (c->token)
+        explicit_bzero(c->token, strlen(c->token));
+    free(c->token);
     kube_config_free(c->config);
     sd_event_unref(c->event);
     free(c);
@@ -395,6 +273,6 @@ const char *kube_client_server(const struct kube_client *c)
 void kube_client_stats(const struct kube_client *c, struct kube_stats *ret)
 {
     *ret = c->stats;
-    ret->in_flight = c->in_flight;
-    ret->waiting = c->waiting;
+    ret->in_flight = c->running.n;
+    ret->waiting = c->waiting.n + c->checks.n + c->pausing.n;
 }

@@ -1,3 +1,5 @@
+/* kubeconfig files and in-cluster files. What this version cannot do is refused with words: quietly acting as another
+ * identity than the operator meant would be worse. No message carries a token, key or other value of a user entry. */
 #include "kube/kubeconfig.h"
 
 #include "base/alloc.h"
@@ -8,218 +10,282 @@
 #include "config/node.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
+enum { DATA_MAX = 1 << 20 };
+
+static void wipe(char *s)
+{
+    if (s)
+        explicit_bzero(s, strlen(s));
+    free(s);
+}
 
 struct kube_config *kube_config_free(struct kube_config *c)
 {
     if (!c)
         return NULL;
-    char *const texts[] = {c->name,       c->server,    c->ca_file,   c->ca_data,  c->server_name, c->token,
-                           c->token_file, c->cert_file, c->cert_data, c->key_file, c->key_data,    c->namespace};
-    if (c->token)
-        explicit_bzero(c->token, strlen(c->token));
-    if (c->key_data)
-        explicit_bzero(c->key_data, strlen(c->key_data));
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        free(texts[i]);
+    free(c->name);
+    free(c->server);
+    free(c->ca_file);
+    free(c->ca_data);
+    free(c->server_name);
+    wipe(c->token);
+    free(c->token_file);
+    free(c->cert_file);
+    free(c->cert_data);
+    free(c->key_file);
+    wipe(c->key_data);
+    free(c->namespace);
     free(c);
     return NULL;
 }
 
-/* ---- the file's parts ---- */
-
-struct loading {
-    const char *path;
-    struct kube_config *c;
-    struct error *err;
-};
-
-static const struct node *named(const struct node *list, const char *name)
+static int base64_value(char c)
 {
-    for (size_t i = 0; list && list->type == NODE_LIST && i < list->n_children; i++) {
-        const struct node *n = node_get(list->children[i], "name");
-        if (n && n->type == NODE_SCALAR && str_eq(n->scalar, name))
-            return list->children[i];
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *p = c ? strchr(alphabet, c) : NULL;
+    return p ? (int)(p - alphabet) : -1;
+}
+
+/* PEM text out of base64; line breaks inside are fine. NULL if it is none. */
+static char *base64_text(const char *s)
+{
+    if (strlen(s) > DATA_MAX)
+        return NULL;
+    char *out = xmalloc(strlen(s) + 1);
+    size_t n = 0;
+    unsigned bits = 0, have = 0;
+    for (; *s && *s != '='; s++) {
+        if (strchr(" \t\r\n", *s))
+            continue;
+        const int v = base64_value(*s);
+        if (v < 0)
+            break;
+        bits = (bits << 6 | (unsigned)v) & 0xffffff;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (char)(bits >> have & 0xff);
+        }
     }
+    s += strspn(s, "= \t\r\n");
+    out[n] = '\0';
+    if (*s || n == 0 || strlen(out) != n || !strstr(out, "-----BEGIN ")) {
+        wipe(out);
+        return NULL;
+    }
+    return out;
+}
+
+static int set_data(const json_t *from, const char *key, char **ret, struct error *err)
+{
+    const char *s = json_text(from, key);
+    if (str_empty(s))
+        return 0;
+    *ret = base64_text(s);
+    return *ret ? 0 : error_set(err, -EINVAL, "%s is not base64 of PEM text", key);
+}
+
+static void set_path(const json_t *from, const char *key, const char *folder, char **ret)
+{
+    const char *s = json_text(from, key);
+    if (!str_empty(s))
+        *ret = s[0] == '/' ? xstrdup(s) : xasprintf("%s/%s", folder, s);
+}
+
+static int set_file_or_data(const json_t *from, const char *key, const char *folder, char **ret_file, char **ret_data,
+                            struct error *err)
+{
+    _cleanup_free_ char *data_key = xasprintf("%s-data", key);
+    int r = set_data(from, data_key, ret_data, err);
+    if (r >= 0 && !*ret_data)
+        set_path(from, key, folder, ret_file);
+    return r;
+}
+
+static bool is_loopback(const char *host)
+{
+    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]", NULL};
+    const size_t len = strcspn(host, host[0] == '[' ? "/" : ":/");
+    for (size_t i = 0; names[i]; i++) {
+        const size_t n = strlen(names[i]);
+        if (strncmp(host, names[i], n) == 0 && (len == n || (host[0] == '[' && host[n] == ':')))
+            return true;
+    }
+    return false;
+}
+
+static int set_server(struct kube_config *c, const char *server, struct error *err)
+{
+    if (str_empty(server))
+        return error_set(err, -EINVAL, "the cluster has no server");
+    for (const char *p = server; *p; p++)
+        if ((unsigned char)*p <= 0x20 || strchr("?#@", *p) || *p == 0x7f)
+            return error_set(err, -EINVAL, "the cluster's server is no plain https:// URL");
+    if (!str_starts(server, "https://") && !str_starts(server, "http://"))
+        return error_set(err, -EINVAL, "server \"%s\": https://host:port is expected", server);
+    if (str_starts(server, "http://") && !is_loopback(server + strlen("http://")))
+        return error_set(err, -EINVAL, "server \"%s\": http:// is accepted for this host (127.0.0.1) only", server);
+    c->server = xstrdup(server);
+    for (size_t len = strlen(c->server); len > 8 && c->server[len - 1] == '/';)
+        c->server[--len] = '\0';
+    return 0;
+}
+
+static const json_t *find(const json_t *doc, const char *list, const char *name)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach (json_object_get(doc, list), i, entry)
+        if (str_eq(json_text(entry, "name"), name))
+            return entry;
     return NULL;
 }
 
-static const char *text_of(const struct node *map, const char *key)
+static int refuse(const json_t *from, const char *const keys[], const char *what, struct error *err)
 {
-    const struct node *n = map && map->type == NODE_MAP ? node_get(map, key) : NULL;
-    return n && n->type == NODE_SCALAR && *n->scalar ? n->scalar : NULL;
-}
-
-/* Relative paths are relative to the kubeconfig's folder. */
-static char *file_of(const struct loading *l, const struct node *map, const char *key)
-{
-    const char *s = text_of(map, key);
-    const char *slash = strrchr(l->path, '/');
-    if (!s || *s == '/' || !slash)
-        return xstrdup(s);
-    return xasprintf("%.*s/%s", (int)(slash - l->path), l->path, s);
-}
-
-static int data_of(const struct loading *l, const struct node *map, const char *key, char **ret)
-{
-    const char *s = text_of(map, key);
-    if (!s)
-        return 0;
-    const gnutls_datum_t in = {.data = (unsigned char *)(uintptr_t)s, .size = (unsigned)strlen(s)};
-    gnutls_datum_t out = {0};
-    if (gnutls_base64_decode2(&in, &out) < 0 || memchr(out.data, 0, out.size)) {
-        gnutls_free(out.data);
-        return error_set(l->err, -EINVAL, "%s: %s is not base64 of PEM text", l->path, key);
+    for (size_t i = 0; keys[i]; i++) {
+        const json_t *v = json_object_get(from, keys[i]);
+        if (v && !json_is_null(v) && !(json_is_string(v) && !*json_string_value(v)))
+            return error_set(err, -ENOTSUP, "%s uses %s, which this version of mendd cannot do", what, keys[i]);
     }
-    *ret = xstrndup((const char *)out.data, out.size);
-    explicit_bzero(out.data, out.size);
-    gnutls_free(out.data);
     return 0;
 }
 
-static bool is_true(const struct node *map, const char *key)
+static int set_cluster(struct kube_config *c, const json_t *cluster, const char *folder, struct error *err)
 {
-    return str_eq(text_of(map, key), "true");
-}
-
-static int refuse(const struct loading *l, const struct node *map, const char *key, const char *why)
-{
-    const struct node *n = map && map->type == NODE_MAP ? node_get(map, key) : NULL;
-    if (!n || n->type == NODE_NULL || (n->type == NODE_SCALAR && !*n->scalar))
-        return 0;
-    return error_set(l->err, -ENOTSUP, "%s:%d:%d: %s is not available in this version of mendd: %s", l->path, n->line,
-                     n->column, key, why);
-}
-
-static bool is_loopback(const char *server)
-{
-    return str_starts(server, "http://127.") || str_starts(server, "http://localhost") ||
-           str_starts(server, "http://[::1]");
-}
-
-static int read_server(struct loading *l, const struct node *cluster)
-{
-    const char *server = text_of(cluster, "server");
-    if (!server)
-        return error_set(l->err, -EINVAL, "%s: the cluster has no server", l->path);
-    if (!str_starts(server, "https://") && !is_loopback(server))
-        return error_set(l->err, -EINVAL, "%s: server %s: https only (http is for loopback)", l->path, server);
-    l->c->server = xstrdup(server);
-    for (size_t n = strlen(l->c->server); n && l->c->server[n - 1] == '/'; n--)
-        l->c->server[n - 1] = '\0';
+    int r = refuse(cluster, (const char *const[]){"proxy-url", NULL}, "the cluster", err);
+    if (r >= 0)
+        r = set_server(c, json_text(cluster, "server"), err);
+    if (r >= 0)
+        r = set_file_or_data(cluster, "certificate-authority", folder, &c->ca_file, &c->ca_data, err);
+    if (r < 0)
+        return r;
+    const char *name = json_text(cluster, "tls-server-name");
+    c->server_name = str_empty(name) ? NULL : xstrdup(name);
+    c->insecure = json_bool_or(cluster, "insecure-skip-tls-verify", false);
+    if (c->insecure && (c->ca_file || c->ca_data))
+        return error_set(err, -EINVAL, "insecure-skip-tls-verify together with a certificate-authority");
     return 0;
 }
 
-static int read_cluster(struct loading *l, const struct node *cluster)
+static int set_user(struct kube_config *c, const json_t *user, const char *folder, struct error *err)
 {
-    int r = read_server(l, cluster);
-    if (r == 0)
-        r = refuse(l, cluster, "proxy-url", "reach the API server directly");
-    if (r == 0)
-        r = data_of(l, cluster, "certificate-authority-data", &l->c->ca_data);
-    l->c->ca_file = l->c->ca_data ? NULL : file_of(l, cluster, "certificate-authority");
-    l->c->server_name = xstrdup(text_of(cluster, "tls-server-name"));
-    l->c->insecure = is_true(cluster, "insecure-skip-tls-verify");
-    return r;
+    static const char *const unable[] = {"exec",      "auth-provider", "as",       "as-uid",
+                                         "as-groups", "as-user-extra", "username", NULL};
+    int r = refuse(user, unable, "the user", err);
+    if (r >= 0)
+        r = set_file_or_data(user, "client-certificate", folder, &c->cert_file, &c->cert_data, err);
+    if (r >= 0)
+        r = set_file_or_data(user, "client-key", folder, &c->key_file, &c->key_data, err);
+    if (r < 0)
+        return r;
+    if (!(c->cert_file || c->cert_data) != !(c->key_file || c->key_data))
+        return error_set(err, -EINVAL, "client-certificate and client-key must come together");
+    set_path(user, "tokenFile", folder, &c->token_file);
+    const char *token = json_text(user, "token");
+    if (!c->token_file && !str_empty(token))
+        c->token = xstrdup(token);
+    for (const char *p = c->token; p && *p; p++)
+        if ((unsigned char)*p <= 0x20 || *p == 0x7f)
+            return error_set(err, -EINVAL, "the user's token holds a space or line break");
+    return 0;
 }
 
-static int read_user(struct loading *l, const struct node *user)
+static int set_context(struct kube_config *c, const json_t *doc, const char *context, const char *folder,
+                       struct error *err)
 {
-    static const char *const refused[] = {"exec",   "auth-provider", "as",      "as-groups",
-                                          "as-uid", "as-user-extra", "username"};
-    struct kube_config *c = l->c;
-    for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
-        if (refuse(l, user, refused[i], "use a token, a tokenFile or a client certificate") < 0)
-            return -ENOTSUP;
-    int r = data_of(l, user, "client-certificate-data", &c->cert_data);
-    if (r == 0)
-        r = data_of(l, user, "client-key-data", &c->key_data);
-    c->cert_file = c->cert_data ? NULL : file_of(l, user, "client-certificate");
-    c->key_file = c->key_data ? NULL : file_of(l, user, "client-key");
-    c->token_file = file_of(l, user, "tokenFile");
-    c->token = c->token_file ? NULL : xstrdup(text_of(user, "token"));
-    return r;
-}
-
-static int read_parts(struct loading *l, const struct node *root, const char *context)
-{
-    const char *name = context ? context : text_of(root, "current-context");
-    if (!name)
-        return error_set(l->err, -EINVAL, "%s: no current-context is set: name one", l->path);
-    const struct node *entry = named(node_get(root, "contexts"), name);
-    const struct node *c = entry ? node_get(entry, "context") : NULL;
-    const char *cluster = text_of(c, "cluster"), *user = text_of(c, "user");
+    const char *wanted = context ? context : json_text(doc, "current-context");
+    if (str_empty(wanted))
+        return error_set(err, -EINVAL, "no context is named, and there is no current-context");
+    const json_t *entry = json_object_get(find(doc, "contexts", wanted), "context");
+    if (!entry)
+        return error_set(err, -ENOENT, "there is no context \"%s\"", wanted);
+    const char *cluster_name = json_text_or(entry, "cluster", ""), *user_name = json_text_or(entry, "user", "");
+    const json_t *cluster = json_object_get(find(doc, "clusters", cluster_name), "cluster");
     if (!cluster)
-        return error_set(l->err, -ENOENT, "%s: there is no context \"%s\", or it names no cluster", l->path, name);
-    const struct node *of_cluster = named(node_get(root, "clusters"), cluster),
-                      *of_user = user ? named(node_get(root, "users"), user) : NULL;
-    if (!of_cluster)
-        return error_set(l->err, -ENOENT, "%s: there is no cluster \"%s\"", l->path, cluster);
-    if (user && !of_user)
-        return error_set(l->err, -ENOENT, "%s: there is no user \"%s\"", l->path, user);
-    l->c->namespace = xstrdup(text_of(c, "namespace"));
-    int r = read_cluster(l, node_get(of_cluster, "cluster"));
-    return r < 0 || !of_user ? r : read_user(l, node_get(of_user, "user"));
-}
-
-static void warn_if_readable(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && (st.st_mode & (S_IRGRP | S_IROTH)))
-        log_event(LOG_LEVEL_WARN, "the kubeconfig can be read by others; chmod 600 it", "file", path, NULL);
+        return error_set(err, -ENOENT, "context \"%s\": there is no cluster \"%s\"", wanted, cluster_name);
+    const json_t *user = find(doc, "users", user_name);
+    if (*user_name && !user)
+        return error_set(err, -ENOENT, "context \"%s\": there is no user \"%s\"", wanted, user_name);
+    int r = set_cluster(c, cluster, folder, err);
+    if (r < 0) {
+        error_prefix(err, "cluster \"%s\"", cluster_name);
+        return r;
+    }
+    r = set_user(c, json_object_get(user, "user"), folder, err);
+    if (r < 0) {
+        error_prefix(err, "user \"%s\"", user_name);
+        return r;
+    }
+    c->name = xstrdup(wanted);
+    c->namespace = xstrdup(json_text(entry, "namespace"));
+    return 0;
 }
 
 static char *default_path(void)
 {
-    const char *env = getenv("KUBECONFIG"), *home = getenv("HOME");
-    if (!str_empty(env))
-        return xstrndup(env, strcspn(env, ":"));
+    const char *list = getenv("KUBECONFIG"), *home = getenv("HOME");
+    if (!str_empty(list)) {
+        list += strspn(list, ":");
+        return xstrndup(list, strcspn(list, ":"));
+    }
     return xasprintf("%s/.kube/config", home ? home : "");
 }
 
 int kube_config_load(const char *path, const char *context, struct kube_config **ret, struct error *err)
 {
-    _cleanup_free_ char *found = path ? xstrdup(path) : default_path();
+    _cleanup_free_ char *file = path ? xstrdup(path) : default_path();
     _cleanup_(node_freep) struct node *root = NULL;
+    int r = node_load_file(file, &root, err);
+    if (r < 0)
+        return r;
+    struct stat st;
+    if (stat(file, &st) == 0 && (st.st_mode & S_IROTH))
+        log_event(LOG_LEVEL_WARN, "the kubeconfig can be read by everybody on this host: chmod 600 it", "file", file,
+                  NULL);
+    _cleanup_json_ json_t *doc = node_to_json(root);
+    _cleanup_free_ char *folder = xstrdup(file);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder ? 1 : 0] = '\0';
+    else
+        str_replace(&folder, ".");
     _cleanup_(kube_config_freep) struct kube_config *c = xnew0(struct kube_config);
-    struct loading l = {.path = found, .c = c, .err = err};
-    int r = node_load_file(found, &root, err);
-    if (r < 0)
+    r = set_context(c, doc, context, folder, err);
+    if (r < 0) {
+        error_prefix(err, "%s", file);
         return r;
-    if (root->type != NODE_MAP)
-        return error_set(err, -EINVAL, "%s: not a kubeconfig", found);
-    r = read_parts(&l, root, context);
-    if (r < 0)
-        return r;
-    warn_if_readable(found);
+    }
     *ret = TAKE_PTR(c);
     return 0;
 }
 
-/* ---- in a pod ---- */
-
 int kube_config_in_cluster(const char *dir, struct kube_config **ret, struct error *err)
 {
+    const char *folder = dir ? dir : "/var/run/secrets/kubernetes.io/serviceaccount";
     const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
-    const char *from = dir ? dir : SERVICE_ACCOUNT;
-    if (str_empty(host))
-        return error_set(err, -ENOENT, "in_cluster: KUBERNETES_SERVICE_HOST is not set: mendd does not run in a pod");
+    if (str_empty(host) || str_empty(port))
+        return error_set(err, -ENOENT,
+                         "not inside a cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
     _cleanup_(kube_config_freep) struct kube_config *c = xnew0(struct kube_config);
     const bool v6 = strchr(host, ':') != NULL;
-    c->server = xasprintf("https://%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", str_empty(port) ? "443" : port);
-    c->ca_file = xasprintf("%s/ca.crt", from);
-    c->token_file = xasprintf("%s/token", from);
-    _cleanup_free_ char *token = NULL, *namespace_file = xasprintf("%s/namespace", from);
-    int r = secret_read(c->token_file, &token, err);
+    _cleanup_free_ char *server = xasprintf("https://%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    int r = set_server(c, server, err);
     if (r < 0)
-        return error_prefix(err, "in_cluster");
-    explicit_bzero(token, strlen(token));
-    if (secret_read(namespace_file, &c->namespace, NULL) < 0)
-        c->namespace = NULL;
+        return r;
+    c->name = xstrdup("in-cluster");
+    c->token_file = xasprintf("%s/token", folder);
+    c->ca_file = xasprintf("%s/ca.crt", folder);
+    char *probe = NULL;
+    r = secret_read(c->token_file, &probe, err);
+    wipe(probe);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *namespace_file = xasprintf("%s/namespace", folder);
+    secret_read(namespace_file, &c->namespace, NULL);
     *ret = TAKE_PTR(c);
     return 0;
 }
