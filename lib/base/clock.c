@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -60,10 +61,21 @@ static const char *fraction(const char *p, int64_t *ret_us)
     return p;
 }
 
+/* 'd': a digit, '?': anything. sscanf() alone takes signs and blanks for digits. */
+static bool looks_like(const char *s, const char *pattern)
+{
+    for (; *pattern; s++, pattern++)
+        if (!*s || (*pattern == 'd' ? !isdigit((unsigned char)*s) : *pattern != '?' && *s != *pattern))
+            return false;
+    return true;
+}
+
 int time_parse(const char *s, int64_t *ret_wall_us)
 {
     struct tm tm = {0};
     int n = 0;
+    if (!looks_like(s, "dddd-dd-dd?dd:dd:dd"))
+        return -EINVAL;
     if (sscanf(s, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
                &tm.tm_sec, &n) != 6 ||
         n != 19)
@@ -83,7 +95,7 @@ int time_parse(const char *s, int64_t *ret_wall_us)
         p++;
     } else if (*p == '+' || *p == '-') {
         int h, m, k = 0;
-        if (sscanf(p + 1, "%2d:%2d%n", &h, &m, &k) != 2 || k != 5 || h > 23 || m > 59)
+        if (!looks_like(p + 1, "dd:dd") || sscanf(p + 1, "%2d:%2d%n", &h, &m, &k) != 2 || k != 5 || h > 23 || m > 59)
             return -EINVAL;
         offset_sec = (h * 60 + m) * 60 * (*p == '-' ? -1 : 1);
         p += 6;
@@ -124,6 +136,9 @@ static int find_unit(const char *p, size_t *ret_len)
     return -1;
 }
 
+/* So that a time plus a duration, in microseconds, never overflows: more than 100,000 years. */
+#define DURATION_MAX_MS (INT64_MAX / 1000 / 2)
+
 int duration_parse(const char *s, int64_t *ret_ms, struct error *err)
 {
     int64_t total = 0;
@@ -141,7 +156,7 @@ int duration_parse(const char *s, int64_t *ret_ms, struct error *err)
         size_t len = 0;
         const int unit = digits ? find_unit(p, &len) : -1;
         if (unit < 0 || unit <= last || __builtin_mul_overflow(value, units[unit].ms, &value) ||
-            __builtin_add_overflow(total, value, &total))
+            __builtin_add_overflow(total, value, &total) || total > DURATION_MAX_MS)
             return error_set(err, -EINVAL, "'%s' is not a duration (write it like 30s, 5m or 1h30m)", s);
         last = unit;
         p += len;

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 int error_prefix(struct error *err, const char *fmt, ...)
 {
     if (!err)
-        return 0;
+        return -EINVAL; /* its code is not known here, but it is called for failures only */
     va_list args;
     va_start(args, fmt);
     _cleanup_free_ char *prefix = xvasprintf(fmt, args);

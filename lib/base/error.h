@@ -17,7 +17,8 @@ struct error {
 
 /* Sets (replacing what was there) and returns code, so that `return error_set(err, -EINVAL, "…")` works. */
 int error_set(struct error *err, int code, const char *fmt, ...) _printf_(3, 4);
-/* "…: " in front of what is there. Returns the error's code. */
+/* "…: " in front of what is there. Returns the error's code; -EINVAL if err is NULL, so that a
+ * failure whose words nobody wants stays a failure. */
 int error_prefix(struct error *err, const char *fmt, ...) _printf_(2, 3);
 /* Moves `from` into `to`; returns the code. */
 int error_move(struct error *to, struct error *from);

@@ -79,9 +79,10 @@ json_t *json_pointer(const json_t *value, const char *pointer)
         size_t len = strcspn(++pointer, "/");
         _cleanup_free_ char *token = token_new(pointer, len);
         if (json_is_array(value)) {
-            char *end;
-            unsigned long i = strtoul(token, &end, 10);
-            value = *token && !*end ? json_array_get(value, i) : NULL;
+            /* digits without a leading zero (RFC 6901, 4): no sign, no blank, as strtoul() would take them */
+            const size_t digits = strspn(token, "0123456789");
+            const bool index = digits && digits < 10 && !token[digits] && (token[0] != '0' || digits == 1);
+            value = index ? json_array_get(value, strtoul(token, NULL, 10)) : NULL;
         } else {
             value = json_object_get(value, token);
         }

@@ -139,7 +139,7 @@ static size_t distance(const char *a, const char *b)
     enum { MAX = 64 };
     size_t n = strlen(a), m = strlen(b), row[MAX + 1];
     if (n > MAX || m > MAX)
-        return MAX;
+        return SIZE_MAX;
     for (size_t j = 0; j <= m; j++)
         row[j] = j;
     for (size_t i = 1; i <= n; i++) {
