@@ -74,8 +74,7 @@ char *load_any(struct sim *sim, const json_t *value)
         return load_object(sim, value);
     size_t i;
     json_t *item;
-    json_array_foreach(items, i, item)
-    {
+    json_array_foreach (items, i, item) {
         char *why = load_any(sim, item);
         if (why)
             return why;

@@ -120,8 +120,7 @@ static void write_invalid_message(json_t *body, const struct kind *kind, const c
     json_t *causes = json_path(body, "details", "causes", NULL);
     size_t i, shown = 0;
     json_t *cause;
-    json_array_foreach(causes, i, cause)
-    {
+    json_array_foreach (causes, i, cause) {
         if (!repeated(causes, i))
             strbuf_printf(&b, "%s%s: %s", shown++ ? ", " : "", json_text_or(cause, "field", ""),
                           json_text_or(cause, "message", ""));

@@ -54,7 +54,7 @@ bool pod_is_ready(const struct object *pod)
 {
     size_t i;
     json_t *condition;
-    json_array_foreach(json_path(pod->json, "status", "conditions", NULL), i, condition)
+    json_array_foreach (json_path(pod->json, "status", "conditions", NULL), i, condition)
         if (str_eq(json_text(condition, "type"), "Ready"))
             return str_eq(json_text(condition, "status"), "True");
     return false;
@@ -132,8 +132,8 @@ void emit_event(struct sim *sim, const struct object *about, const char *type, c
     _cleanup_free_ char *message = xvasprintf(fmt, args);
     va_end(args);
     static unsigned long long counter;
-    _cleanup_free_ char *name = xasprintf("%s.%016llx", about->name,
-                                          (unsigned long long)sim->now.wall_us * 4096 + counter++ % 4096);
+    _cleanup_free_ char *name =
+        xasprintf("%s.%016llx", about->name, (unsigned long long)sim->now.wall_us * 4096 + counter++ % 4096);
     _cleanup_free_ char *api_version = kind_api_version(about->kind);
     char now[TIME_TEXT_MAX];
     time_format_seconds(sim->now.wall_us, now);
@@ -150,8 +150,8 @@ void emit_event(struct sim *sim, const struct object *about, const char *type, c
         store_insert(sim->store, kind_row(KIND_EVENT), event);
 }
 
-/* One pass: from the owners down to the pods, then back up to what is counted from pods. Another pass follows at once as
- * long as something changes (the loop sees that the store's version moved). */
+/* One pass: from the owners down to the pods, then back up to what is counted from pods. Another pass follows at once
+ * as long as something changes (the loop sees that the store's version moved). */
 void controllers_tick(struct sim *sim)
 {
     const bool due = sim->wake_us && sim->now.boot_us >= sim->wake_us;

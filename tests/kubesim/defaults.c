@@ -43,7 +43,7 @@ static void default_container(json_t *c)
     set_text(c, "imagePullPolicy", latest ? "Always" : "IfNotPresent");
     size_t i;
     json_t *port;
-    json_array_foreach(json_object_get(c, "ports"), i, port)
+    json_array_foreach (json_object_get(c, "ports"), i, port)
         set_text(port, "protocol", "TCP");
 }
 
@@ -53,7 +53,7 @@ static void default_pod_spec(json_t *spec)
     for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
         size_t i;
         json_t *c;
-        json_array_foreach(json_object_get(spec, lists[l]), i, c)
+        json_array_foreach (json_object_get(spec, lists[l]), i, c)
             default_container(c);
     }
     set_text(spec, "restartPolicy", "Always");
@@ -82,8 +82,7 @@ static const char *qos_class(const json_t *spec)
     bool any = false, all = true;
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(spec, "containers"), i, c)
-    {
+    json_array_foreach (json_object_get(spec, "containers"), i, c) {
         const json_t *limits = json_path(c, "resources", "limits", NULL);
         const json_t *requests = json_path(c, "resources", "requests", NULL);
         any = any || json_object_size(limits) || json_object_size(requests);
@@ -106,8 +105,7 @@ static void default_pod(json_t *o)
     set_text(spec, "preemptionPolicy", "PreemptLowerPriority");
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(spec, "containers"), i, c)
-    { /* a limit without a request is its own request */
+    json_array_foreach (json_object_get(spec, "containers"), i, c) { /* a limit without a request is its own request */
         json_t *resources = json_object_get(c, "resources");
         if (json_object_get(resources, "limits") && !json_object_get(resources, "requests"))
             json_object_set_new(resources, "requests", json_deep_copy(json_object_get(resources, "limits")));
@@ -226,8 +224,7 @@ static void default_service(json_t *o)
     if (!json_object_get(spec, "clusterIPs"))
         json_object_set_new(spec, "clusterIPs", json_pack("[O]", json_object_get(spec, "clusterIP")));
     size_t i;
-    json_array_foreach(json_object_get(spec, "ports"), i, port)
-    {
+    json_array_foreach (json_object_get(spec, "ports"), i, port) {
         set_text(port, "protocol", "TCP");
         if (!json_object_get(port, "targetPort"))
             json_object_set_new(port, "targetPort", json_deep_copy(json_object_get(port, "port")));
@@ -260,10 +257,9 @@ static void prune(json_t *value)
     json_t *v;
     size_t i;
     void *next;
-    json_array_foreach(value, i, v)
+    json_array_foreach (value, i, v)
         prune(v);
-    json_object_foreach_safe(value, next, key, v)
-    {
+    json_object_foreach_safe (value, next, key, v) {
         const bool empty = (json_is_array(v) || (json_is_object(v) && str_in(key, maps))) && !json_array_size(v) &&
                            !json_object_size(v);
         if (empty || (json_is_null(v) && !str_eq(key, "creationTimestamp")))

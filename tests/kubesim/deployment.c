@@ -137,18 +137,19 @@ static struct object *create_set(struct sim *sim, struct rollout *r, const char 
     const json_int_t replicas = first_replicas(r);
     if (store_get(sim->store, KIND_REPLICASET, r->deployment->ns, name))
         return NULL;
-    json_t *own = json_deep_copy(template), *selector = json_deep_copy(json_object_get(spec_of(r->deployment), "selector"));
+    json_t *own = json_deep_copy(template),
+           *selector = json_deep_copy(json_object_get(spec_of(r->deployment), "selector"));
     json_object_set_new(json_path(own, "metadata", "labels", NULL), HASH_LABEL, json_string(hash));
     if (!json_object_get(selector, "matchLabels"))
         json_object_set_new(selector, "matchLabels", json_object());
     json_object_set_new(json_object_get(selector, "matchLabels"), HASH_LABEL, json_string(hash));
-    json_t *set = json_pack(
-        "{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:o, s:o, s:[o]}, s:{s:I, s:o, s:o}, s:{s:i}}", "kind", "ReplicaSet",
-        "apiVersion", "apps/v1", "metadata", "name", name, "namespace", r->deployment->ns, "creationTimestamp",
-        time_format_seconds(sim->now.wall_us, now), "generation", 1, "labels",
-        json_deep_copy(json_path(own, "metadata", "labels", NULL)), "annotations", annotations_for_set(r, revision),
-        "ownerReferences", owner_reference(r->deployment), "spec", "replicas", replicas, "selector", selector, "template", own,
-        "status", "replicas", 0);
+    json_t *set =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:o, s:o, s:[o]}, s:{s:I, s:o, s:o}, s:{s:i}}", "kind",
+                  "ReplicaSet", "apiVersion", "apps/v1", "metadata", "name", name, "namespace", r->deployment->ns,
+                  "creationTimestamp", time_format_seconds(sim->now.wall_us, now), "generation", 1, "labels",
+                  json_deep_copy(json_path(own, "metadata", "labels", NULL)), "annotations",
+                  annotations_for_set(r, revision), "ownerReferences", owner_reference(r->deployment), "spec",
+                  "replicas", replicas, "selector", selector, "template", own, "status", "replicas", 0);
     json_t *min_ready = json_object_get(spec_of(r->deployment), "minReadySeconds");
     if (min_ready)
         json_object_set(json_object_get(set, "spec"), "minReadySeconds", min_ready);
@@ -275,8 +276,7 @@ static void put_condition(struct sim *sim, const struct object *o, json_t *list,
     json_set_text(next, "lastTransitionTime", now);
     size_t i;
     json_t *old;
-    json_array_foreach(json_path(o->json, "status", "conditions", NULL), i, old)
-    {
+    json_array_foreach (json_path(o->json, "status", "conditions", NULL), i, old) {
         if (!str_eq(json_text(old, "type"), json_text(next, "type")))
             continue;
         if (str_eq(json_text(old, "status"), json_text(next, "status")))
@@ -291,7 +291,7 @@ static const json_t *old_condition(const struct object *o, const char *type)
 {
     size_t i;
     json_t *c;
-    json_array_foreach(json_path(o->json, "status", "conditions", NULL), i, c)
+    json_array_foreach (json_path(o->json, "status", "conditions", NULL), i, c)
         if (str_eq(json_text(c, "type"), type))
             return c;
     return NULL;
@@ -370,12 +370,12 @@ static void update_status(struct sim *sim, const struct rollout *r)
     put_count(status, "availableReplicas", available);
     put_count(status, "unavailableReplicas", missing > 0 ? missing : 0);
     const bool enough = available >= r->replicas - r->unavailable;
-    put_condition(sim, r->deployment, conditions,
-                  enough ? condition("Available", "True", "MinimumReplicasAvailable",
-                                     "Deployment has minimum availability.")
-                         : condition("Available", "False", "MinimumReplicasUnavailable",
-                                     "Deployment does not have minimum availability."),
-                  false);
+    put_condition(
+        sim, r->deployment, conditions,
+        enough ? condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+               : condition("Available", "False", "MinimumReplicasUnavailable",
+                           "Deployment does not have minimum availability."),
+        false);
     const bool paused = json_bool_or(spec_of(r->deployment), "paused", false);
     bool moved = false;
     json_t *progress = paused ? condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")

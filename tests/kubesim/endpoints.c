@@ -27,8 +27,8 @@ static json_int_t target_port(const json_t *port, const struct object *pod)
         return json_integer_value(target);
     size_t i, j;
     json_t *c, *p;
-    json_array_foreach(json_path(pod->json, "spec", "containers", NULL), i, c)
-        json_array_foreach(json_object_get(c, "ports"), j, p)
+    json_array_foreach (json_path(pod->json, "spec", "containers", NULL), i, c)
+        json_array_foreach (json_object_get(c, "ports"), j, p)
             if (str_eq(json_text(p, "name"), json_string_value(target)))
                 return json_int_or(p, "containerPort", 0);
     return 0;
@@ -39,8 +39,7 @@ static json_t *ports_of(const struct object *service, const struct object *pod)
     json_t *ports = json_array();
     size_t i;
     json_t *port;
-    json_array_foreach(json_path(service->json, "spec", "ports", NULL), i, port)
-    {
+    json_array_foreach (json_path(service->json, "spec", "ports", NULL), i, port) {
         const json_int_t number = target_port(port, pod);
         if (!number)
             continue;
@@ -55,7 +54,7 @@ static bool selects(const json_t *selector, const struct object *pod)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)selector, key, value)
+    json_object_foreach ((json_t *)selector, key, value)
         if (!str_eq(json_path_text(pod->json, "metadata", "labels", key, NULL), json_string_value(value)))
             return false;
     return json_object_size(selector) > 0;
@@ -97,8 +96,8 @@ static void sync(struct sim *sim, const struct object *service)
     char now[TIME_TEXT_MAX];
     time_format_seconds(sim->now.wall_us, now);
     if (!o) {
-        json_t *meta = json_pack("{s:s, s:s, s:s}", "name", service->name, "namespace", service->ns,
-                                 "creationTimestamp", now);
+        json_t *meta =
+            json_pack("{s:s, s:s, s:s}", "name", service->name, "namespace", service->ns, "creationTimestamp", now);
         if (json_path(service->json, "metadata", "labels", NULL))
             json_object_set(meta, "labels", json_path(service->json, "metadata", "labels", NULL));
         json_t *json = json_pack("{s:s, s:s, s:o}", "kind", "Endpoints", "apiVersion", "v1", "metadata", meta);

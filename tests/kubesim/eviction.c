@@ -89,10 +89,9 @@ static struct object *forbidding(struct sim *sim, const struct object *pod)
 static void fail_budget(const struct object *pdb, struct answer *a)
 {
     const json_t *status = json_object_get(pdb->json, "status");
-    _cleanup_free_ char *why =
-        xasprintf("The disruption budget %s needs %lld healthy pods and has %lld currently", pdb->name,
-                  (long long)json_int_or(status, "desiredHealthy", 0),
-                  (long long)json_int_or(status, "currentHealthy", 0));
+    _cleanup_free_ char *why = xasprintf("The disruption budget %s needs %lld healthy pods and has %lld currently",
+                                         pdb->name, (long long)json_int_or(status, "desiredHealthy", 0),
+                                         (long long)json_int_or(status, "currentHealthy", 0));
     answer_fail(a, 429, "TooManyRequests",
                 json_pack("{s:[{s:s, s:s}]}", "causes", "reason", "DisruptionBudget", "message", why),
                 "Cannot evict pod as it would violate the pod's disruption budget.");
@@ -136,8 +135,7 @@ void serve_eviction(struct sim *sim, struct request *req, struct object *pod, st
         return;
     }
     if (!req->dry_run)
-        delete_object(sim, pod,
-                      json_int_or(json_object_get(body, "deleteOptions"), "gracePeriodSeconds", -1));
+        delete_object(sim, pod, json_int_or(json_object_get(body, "deleteOptions"), "gracePeriodSeconds", -1));
     answer_json(a, 201,
                 json_pack("{s:s, s:s, s:{}, s:s, s:i}", "kind", "Status", "apiVersion", "v1", "metadata", "status",
                           "Success", "code", 201));

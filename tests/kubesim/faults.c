@@ -23,7 +23,7 @@ struct faults {
     size_t n;
 };
 
-static const char *const names[] = {"",      "conflict", "throttle", "error",   "reset_before", "reset_after",
+static const char *const names[] = {"",      "conflict", "throttle", "error", "reset_before", "reset_after",
                                     "stall", "slow",     "truncate"};
 
 const char *fault_name(enum fault_kind kind)
@@ -87,8 +87,9 @@ static int add_rule(struct faults *f, const json_t *source, struct error *err)
     struct rule r = {.fault.kind = kind_named(json_text(source, "kind"))};
     const int64_t count = json_int_or(source, "count", 1);
     if (r.fault.kind == FAULT_NONE)
-        return error_set(err, -EINVAL, "a fault needs a kind: conflict, throttle, error, reset_before, reset_after, "
-                                       "stall, slow or truncate");
+        return error_set(err, -EINVAL,
+                         "a fault needs a kind: conflict, throttle, error, reset_before, reset_after, "
+                         "stall, slow or truncate");
     if (f->n == MAX_RULES)
         return error_set(err, -EINVAL, "there are %d faults already", MAX_RULES);
     r.method = compile(json_text_or(source, "method", ""));
@@ -116,8 +117,7 @@ int faults_add(struct faults *f, const json_t *rules, struct error *err)
         return add_rule(f, rules, err);
     size_t i;
     json_t *rule;
-    json_array_foreach(rules, i, rule)
-    {
+    json_array_foreach (rules, i, rule) {
         int r = add_rule(f, rule, err);
         if (r < 0)
             return r;

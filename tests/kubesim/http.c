@@ -94,8 +94,7 @@ static void audit(struct http *h, const struct request *req, const struct connec
         body = json_text_new(req->body, req->body_len);
     json_t *line = json_pack("{s:s, s:s, s:s, s:O, s:o*, s:i, s:b}", "time", time_format(h->sim->now.wall_us, now),
                              "method", req->method, "path", req->path, "query", req->query, "body", body, "code",
-                             c->answer.code, "applied",
-                             c->answer.code >= 200 && c->answer.code < 300 && !req->dry_run);
+                             c->answer.code, "applied", c->answer.code >= 200 && c->answer.code < 300 && !req->dry_run);
     if (c->fault.kind)
         json_object_set_new(line, "fault", json_string(fault_name(c->fault.kind)));
     _cleanup_free_ char *text = json_compact(line);
@@ -125,7 +124,7 @@ static char *full_path(const struct request *req)
     const char *key;
     json_t *value;
     strbuf_puts(&b, req->path);
-    json_object_foreach(req->query, key, value)
+    json_object_foreach (req->query, key, value)
         strbuf_printf(&b, "%c%s=%s", strchr(strbuf_str(&b), '?') ? '&' : '?', key, json_string_value(value));
     return strbuf_take(&b);
 }
@@ -294,14 +293,13 @@ struct http *http_new(struct sim *sim, struct error *err)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(sim->options.port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (h->cert ? MHD_USE_TLS : 0u);
-    const struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_KEY, 0, h->key},
-                                         {MHD_OPTION_HTTPS_MEM_CERT, 0, h->cert},
-                                         {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, h->key}, {MHD_OPTION_HTTPS_MEM_CERT, 0, h->cert}, {MHD_OPTION_END, 0, NULL}};
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, &at,
-                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_CONNECTION_LIMIT, 4096u,
-                                 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_ARRAY, h->cert ? tls : none,
-                                 MHD_OPTION_END);
+    h->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_NOTIFY_COMPLETED,
+                         on_completed, h, MHD_OPTION_CONNECTION_LIMIT, 4096u, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+                         MHD_OPTION_ARRAY, h->cert ? tls : none, MHD_OPTION_END);
     if (!h->daemon) {
         error_set(err, -errno, "cannot listen on 127.0.0.1:%u: %s", sim->options.port, strerror(errno));
         http_free(h);

@@ -108,7 +108,7 @@ static json_t *group_entry(const char *group)
         bool known = false;
         size_t at;
         json_t *entry;
-        json_array_foreach(versions, at, entry)
+        json_array_foreach (versions, at, entry)
             known = known || str_eq(json_string_value(json_object_get(entry, "version")), kinds[i].version);
         last = kinds[i].version;
         if (known)

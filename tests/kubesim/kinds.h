@@ -32,9 +32,9 @@ enum kind_id {
 };
 
 enum {
-    KIND_HAS_STATUS = 1 << 0,     /* subresource status; a write to the object itself leaves .status alone */
-    KIND_HAS_SCALE = 1 << 1,      /* subresource scale: spec.replicas */
-    KIND_HAS_GENERATION = 1 << 2, /* metadata.generation rises with spec */
+    KIND_HAS_STATUS = 1 << 0,            /* subresource status; a write to the object itself leaves .status alone */
+    KIND_HAS_SCALE = 1 << 1,             /* subresource scale: spec.replicas */
+    KIND_HAS_GENERATION = 1 << 2,        /* metadata.generation rises with spec */
     KIND_ANNOTATION_GENERATION = 1 << 3, /* … and with annotations (Deployment, ReplicaSet's big brother alone) */
     KIND_RETURNS_DELETED = 1 << 4,       /* DELETE answers the object, not a Status */
 };

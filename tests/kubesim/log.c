@@ -36,8 +36,7 @@ static bool check_container(const struct request *req, const struct object *pod,
     _cleanup_strbuf_ struct strbuf names = STRBUF_INIT;
     size_t i;
     json_t *c;
-    json_array_foreach(containers, i, c)
-    {
+    json_array_foreach (containers, i, c) {
         const char *name = json_text_or(c, "name", "");
         if (str_eq(name, wanted))
             return true;

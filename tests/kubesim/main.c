@@ -33,7 +33,8 @@ static void usage(FILE *to)
           "  --tls-cert FILE --tls-key FILE\n"
           "  --load FILE        JSON objects to begin with (a list, or a kind: List)\n"
           "  --audit FILE       one JSON line for every mutating request\n"
-          "Prints `ready http://127.0.0.1:PORT` when it listens. POST /_sim/load and /_sim/faults: see admin.c, faults.h\n",
+          "Prints `ready http://127.0.0.1:PORT` when it listens. POST /_sim/load and /_sim/faults: see admin.c, "
+          "faults.h\n",
           to);
 }
 
@@ -46,11 +47,16 @@ static int64_t seconds(const char *s)
 
 static int parse_options(int argc, char **argv, struct sim_options *o)
 {
-    static const struct option longs[] = {{"port", 1, NULL, OPT_PORT},       {"start-delay", 1, NULL, OPT_START},
-                                          {"stop-delay", 1, NULL, OPT_STOP}, {"nodes", 1, NULL, OPT_NODES},
-                                          {"token", 1, NULL, OPT_TOKEN},     {"tls-cert", 1, NULL, OPT_CERT},
-                                          {"tls-key", 1, NULL, OPT_KEY},     {"load", 1, NULL, OPT_LOAD},
-                                          {"audit", 1, NULL, OPT_AUDIT},     {"help", 0, NULL, OPT_HELP},
+    static const struct option longs[] = {{"port", 1, NULL, OPT_PORT},
+                                          {"start-delay", 1, NULL, OPT_START},
+                                          {"stop-delay", 1, NULL, OPT_STOP},
+                                          {"nodes", 1, NULL, OPT_NODES},
+                                          {"token", 1, NULL, OPT_TOKEN},
+                                          {"tls-cert", 1, NULL, OPT_CERT},
+                                          {"tls-key", 1, NULL, OPT_KEY},
+                                          {"load", 1, NULL, OPT_LOAD},
+                                          {"audit", 1, NULL, OPT_AUDIT},
+                                          {"help", 0, NULL, OPT_HELP},
                                           {NULL, 0, NULL, 0}};
     *o = (struct sim_options){.start_delay_us = 500000, .stop_delay_us = 200000, .nodes = 3};
     for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {

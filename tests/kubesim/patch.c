@@ -13,8 +13,7 @@ json_t *merge_patch(const json_t *target, const json_t *patch)
     json_t *result = json_is_object(target) ? json_deep_copy(target) : json_object();
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)patch, key, value)
-    {
+    json_object_foreach ((json_t *)patch, key, value) {
         if (json_is_null(value))
             json_object_del(result, key);
         else
@@ -127,7 +126,9 @@ json_t *json_patch(const json_t *target, const json_t *patch, struct answer *a)
 {
     if (!json_is_array(patch)) {
         fail_bad_request(a, "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
-                         json_is_object(patch) ? "object" : json_is_string(patch) ? "string" : "number");
+                         json_is_object(patch)   ? "object"
+                         : json_is_string(patch) ? "string"
+                                                 : "number");
         return NULL;
     }
     if (json_array_size(patch) > 10000) {
@@ -139,8 +140,7 @@ json_t *json_patch(const json_t *target, const json_t *patch, struct answer *a)
     json_t *doc = json_deep_copy(target);
     size_t i;
     json_t *op;
-    json_array_foreach(patch, i, op)
-    {
+    json_array_foreach (patch, i, op) {
         if (!apply_op(doc, op)) {
             json_decref(doc);
             answer_fail(a, 422, "Invalid", json_object(),

@@ -39,8 +39,9 @@ static void fail_as_patch(const struct request *req, const char *why, struct ans
 /* The few members whose type matters here: a client that sends text for a number must hear of it. */
 static const char *wrong_type(const json_t *object)
 {
-    static const char *const ints[] = {"replicas", "minReadySeconds", "revisionHistoryLimit",
-                                       "progressDeadlineSeconds", "parallelism", "completions", "backoffLimit"};
+    static const char *const ints[] = {
+        "replicas",    "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds",
+        "parallelism", "completions",     "backoffLimit"};
     const json_t *spec = json_object_get(object, "spec");
     for (size_t i = 0; i < ARRAY_SIZE(ints); i++) {
         const json_t *v = json_object_get(spec, ints[i]);
@@ -52,7 +53,7 @@ static const char *wrong_type(const json_t *object)
     for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
         const char *key;
         json_t *value;
-        json_object_foreach((json_t *)maps[i], key, value)
+        json_object_foreach ((json_t *)maps[i], key, value)
             if (!json_is_string(value))
                 return key;
     }
@@ -82,7 +83,8 @@ json_t *patch_body(struct request *req, const json_t *target, struct answer *a)
     if (!next)
         return NULL;
     if (!json_is_object(next)) {
-        fail_as_patch(req, "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value", a);
+        fail_as_patch(req, "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value",
+                      a);
         return NULL;
     }
     const char *wrong = wrong_type(next);

@@ -1,6 +1,7 @@
 /* Scheduler and kubelets in one: pods get a node, then a status; deleted ones end; claims get their volume.
  * What a pod does is read off its annotations, the same ones that the real test cluster's node-sim honours:
- * sim/ready "never", sim/waiting REASON, sim/oom MEMORY, sim/unready-until-restarted "true", sim/job "fail", sim/log. */
+ * sim/ready "never", sim/waiting REASON, sim/oom MEMORY, sim/unready-until-restarted "true", sim/job "fail", sim/log.
+ */
 #include "sim.h"
 
 #include "base/alloc.h"
@@ -34,7 +35,7 @@ static bool owned_by(const struct object *pod, const char *kind)
 {
     size_t i;
     json_t *reference;
-    json_array_foreach(json_path(pod->json, "metadata", "ownerReferences", NULL), i, reference)
+    json_array_foreach (json_path(pod->json, "metadata", "ownerReferences", NULL), i, reference)
         if (str_eq(json_text(reference, "kind"), kind))
             return true;
     return false;
@@ -44,8 +45,7 @@ static bool tolerates(const struct object *pod, const json_t *taint)
 {
     size_t i;
     json_t *t;
-    json_array_foreach(json_path(pod->json, "spec", "tolerations", NULL), i, t)
-    {
+    json_array_foreach (json_path(pod->json, "spec", "tolerations", NULL), i, t) {
         const char *effect = json_text(t, "effect"), *key = json_text(t, "key");
         if (!str_empty(effect) && !str_eq(effect, json_text(taint, "effect")))
             continue;
@@ -66,12 +66,12 @@ static bool fits(const struct object *pod, const struct object *node)
         return false;
     size_t i;
     json_t *taint;
-    json_array_foreach(json_object_get(spec, "taints"), i, taint)
+    json_array_foreach (json_object_get(spec, "taints"), i, taint)
         if (!str_eq(json_text(taint, "effect"), "PreferNoSchedule") && !tolerates(pod, taint))
             return false;
     const char *key;
     json_t *value;
-    json_object_foreach(json_path(pod->json, "spec", "nodeSelector", NULL), key, value)
+    json_object_foreach (json_path(pod->json, "spec", "nodeSelector", NULL), key, value)
         if (!str_eq(json_path_text(node->json, "metadata", "labels", key, NULL), json_string_value(value)))
             return false;
     return true;
@@ -152,7 +152,7 @@ static json_t *pod_condition(const struct object *pod, const char *type, const c
 {
     size_t i;
     json_t *old;
-    json_array_foreach(json_path(pod->json, "status", "conditions", NULL), i, old)
+    json_array_foreach (json_path(pod->json, "status", "conditions", NULL), i, old)
         if (str_eq(json_text(old, "type"), type) && str_eq(json_text(old, "status"), status))
             return json_deep_copy(old);
     return json_pack("{s:s, s:s, s:n, s:s}", "type", type, "status", status, "lastProbeTime", "lastTransitionTime",
@@ -182,7 +182,7 @@ static void report(struct sim *sim, struct object *pod)
     time_format_seconds(sim->now.wall_us - (sim->now.boot_us - pod->since_us) + sim->options.start_delay_us, started);
     json_t *status = json_deep_copy(json_object_get(pod->json, "status")), *containers = json_array(), *c;
     size_t i;
-    json_array_foreach(json_path(pod->json, "spec", "containers", NULL), i, c)
+    json_array_foreach (json_path(pod->json, "spec", "containers", NULL), i, c)
         json_array_append_new(containers, container_status(pod, &p, c, started));
     json_set_text(status, "phase", p.phase);
     json_set_text(status, "podIP", pod_ip(pod, ip));
@@ -196,8 +196,7 @@ static void report(struct sim *sim, struct object *pod)
     /* a container that runs keeps its start: otherwise every pass would change the object */
     const json_t *was = json_path(pod->json, "status", "containerStatuses", NULL);
     if (!p.waiting && json_array_size(was) == json_array_size(containers))
-        json_array_foreach(containers, i, c)
-        {
+        json_array_foreach (containers, i, c) {
             json_t *running = json_path(json_array_get(was, i), "state", "running", NULL);
             if (running && json_path(c, "state", "running", NULL))
                 json_object_set(json_object_get(c, "state"), "running", running);
@@ -273,9 +272,9 @@ void claims_tick(struct sim *sim)
             json_set_text(spec, "volumeName", volume);
         }
         json_t *modes = json_object_get(spec, "accessModes");
-        json_object_set_new(next, "status",
-                            json_pack("{s:s, s:O?, s:{s:s}}", "phase", "Bound", "accessModes", modes, "capacity",
-                                      "storage", size));
+        json_object_set_new(
+            next, "status",
+            json_pack("{s:s, s:O?, s:{s:s}}", "phase", "Bound", "accessModes", modes, "capacity", "storage", size));
         store_replace(sim->store, all[i], next);
     }
 }

@@ -54,8 +54,9 @@ static void fail_precondition(const struct object *o, struct answer *a, const ch
                               const char *have, const char *why)
 {
     const struct kind as = {.group = o->kind->group, .plural = o->kind->kind};
-    fail_conflict(a, &as, o->name, "the %s in the precondition (%s) does not match the %s in record (%s). The object "
-                                   "might have been %s",
+    fail_conflict(a, &as, o->name,
+                  "the %s in the precondition (%s) does not match the %s in record (%s). The object "
+                  "might have been %s",
                   what, wanted, what, have, why);
 }
 
@@ -186,8 +187,9 @@ void verb_delete_collection(struct sim *sim, struct request *req, struct answer 
     }
     selector_free(s);
     _cleanup_free_ char *api_version = kind_api_version(req->kind), *kind = xasprintf("%sList", req->kind->kind);
-    answer_json(a, 200,
-                json_pack("{s:s, s:s, s:{}, s:o}", "kind", kind, "apiVersion", api_version, "metadata", "items", items));
+    answer_json(
+        a, 200,
+        json_pack("{s:s, s:s, s:{}, s:o}", "kind", kind, "apiVersion", api_version, "metadata", "items", items));
 }
 
 static void drop_finalizer(struct sim *sim, struct object *o, const char *name)
@@ -207,7 +209,7 @@ static bool has_finalizer(const struct object *o, const char *name)
 {
     size_t i;
     json_t *value;
-    json_array_foreach(json_path(o->json, "metadata", "finalizers", NULL), i, value)
+    json_array_foreach (json_path(o->json, "metadata", "finalizers", NULL), i, value)
         if (str_eq(json_string_value(value), name))
             return true;
     return false;
@@ -247,7 +249,7 @@ static bool owner_is_gone(struct sim *sim, const struct object *o)
     const json_t *owners = json_path(o->json, "metadata", "ownerReferences", NULL);
     size_t i;
     json_t *reference;
-    json_array_foreach(owners, i, reference)
+    json_array_foreach (owners, i, reference)
         if (store_has_uid(sim->store, json_text_or(reference, "uid", "")))
             return false;
     return json_array_size(owners) > 0;

@@ -39,7 +39,7 @@ static bool contains(const json_t *values, const char *s)
 {
     size_t i;
     json_t *value;
-    json_array_foreach(values, i, value)
+    json_array_foreach (values, i, value)
         if (str_eq(json_string_value(value), s))
             return true;
     return false;
@@ -133,10 +133,11 @@ static int parse_labels(char *text, struct selector *s)
     }
 }
 
-static const char *const pod_fields[] = {"metadata.name",      "metadata.namespace",      "spec.nodeName",
-                                         "spec.restartPolicy", "spec.schedulerName",      "spec.serviceAccountName",
-                                         "status.phase",       "status.nominatedNodeName", "status.podIP",
-                                         NULL};
+static const char *const pod_fields[] = {"metadata.name",      "metadata.namespace",
+                                         "spec.nodeName",      "spec.restartPolicy",
+                                         "spec.schedulerName", "spec.serviceAccountName",
+                                         "status.phase",       "status.nominatedNodeName",
+                                         "status.podIP",       NULL};
 static const char *const event_fields[] = {"metadata.name",
                                            "metadata.namespace",
                                            "involvedObject.kind",
@@ -263,12 +264,11 @@ bool label_selector_matches(const json_t *selector, const json_t *labels)
         return false;
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)json_object_get(selector, "matchLabels"), key, value)
+    json_object_foreach ((json_t *)json_object_get(selector, "matchLabels"), key, value)
         if (!str_eq(json_text(labels, key), json_string_value(value)))
             return false;
     size_t i;
-    json_array_foreach(json_object_get(selector, "matchExpressions"), i, value)
-    {
+    json_array_foreach (json_object_get(selector, "matchExpressions"), i, value) {
         const char *op = json_text_or(value, "operator", "");
         enum op o = str_eq(op, "In")       ? OP_IN
                     : str_eq(op, "NotIn")  ? OP_NOT_IN

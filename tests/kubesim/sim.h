@@ -3,9 +3,10 @@
  *   HTTP (http.c) -> faults (faults.c) -> routing (route.c) -> verbs (verbs.c, remove.c, sub.c) -> store (store.c)
  *                                                      controllers (deployment.c, workloads.c, pods.c …) -^
  *
- * One thread, one loop: requests are answered one at a time, and between them `controllers_tick` brings the world a step
- * nearer to what the objects ask for. Its worth is its likeness to a real API server (v1.20): tests/contract runs the
- * same requests against both and compares. Where the real server's text names Go's internals, ours only begins alike. */
+ * One thread, one loop: requests are answered one at a time, and between them `controllers_tick` brings the world a
+ * step nearer to what the objects ask for. Its worth is its likeness to a real API server (v1.20): tests/contract runs
+ * the same requests against both and compares. Where the real server's text names Go's internals, ours only begins
+ * alike. */
 #pragma once
 
 #include "answer.h"

@@ -169,7 +169,7 @@ static void note_owner(struct store *s, struct object *o)
     const char *owner = NULL;
     size_t i;
     json_t *reference;
-    json_array_foreach(json_path(o->json, "metadata", "ownerReferences", NULL), i, reference)
+    json_array_foreach (json_path(o->json, "metadata", "ownerReferences", NULL), i, reference)
         if (json_bool_or(reference, "controller", false))
             owner = json_text(reference, "uid");
     if (json_array_size(json_path(o->json, "metadata", "ownerReferences", NULL)) > 0)

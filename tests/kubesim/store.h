@@ -1,6 +1,6 @@
 /* The objects, by kind, namespace and name, in the order in which a real API server lists them. One resourceVersion
- * counter for all, as etcd has one revision. The store owns the objects; an object that was removed stays readable until
- * store_reap(), so that a controller may hold pointers during one pass. */
+ * counter for all, as etcd has one revision. The store owns the objects; an object that was removed stays readable
+ * until store_reap(), so that a controller may hold pointers during one pass. */
 #pragma once
 
 #include "kinds.h"

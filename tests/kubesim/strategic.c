@@ -1,5 +1,6 @@
 /* Strategic merge patch: a merge patch that merges the lists whose elements have a key. Which lists those are is in the
- * Go types of a real API server (patchMergeKey tags); here it is the table below, by the list's name and its parent's. */
+ * Go types of a real API server (patchMergeKey tags); here it is the table below, by the list's name and its parent's.
+ */
 #include "sim.h"
 
 #include "base/alloc.h"
@@ -63,8 +64,7 @@ static size_t find_by_key(const json_t *list, const char *key, const json_t *wan
 {
     size_t i;
     json_t *element;
-    json_array_foreach(list, i, element)
-    {
+    json_array_foreach (list, i, element) {
         const json_t *have = json_object_get(element, key);
         if (have && json_equal(have, wanted))
             return i;
@@ -83,7 +83,7 @@ static bool replaces_list(const json_t *patch)
 {
     size_t i;
     json_t *element;
-    json_array_foreach(patch, i, element)
+    json_array_foreach (patch, i, element)
         if (str_eq(json_text(element, "$patch"), "replace"))
             return true;
     return false;
@@ -94,7 +94,7 @@ static json_t *replaced_list(const json_t *patch)
     json_t *result = json_array();
     size_t i;
     json_t *element;
-    json_array_foreach(patch, i, element)
+    json_array_foreach (patch, i, element)
         if (!json_object_get(element, "$patch"))
             json_array_append_new(result, json_deep_copy(element));
     return result;
@@ -107,7 +107,7 @@ static size_t position(const json_t *list, const char *key, const json_t *elemen
     json_t *other;
     if (key)
         return find_by_key(list, key, json_object_get(element, key));
-    json_array_foreach(list, i, other)
+    json_array_foreach (list, i, other)
         if (json_equal(other, element))
             return i;
     return SIZE_MAX;
@@ -119,13 +119,12 @@ static json_t *ordered(json_t *merged, const char *key, const json_t *order, con
 {
     json_t *others = json_array(), *named = json_array(), *result = json_array(), *element;
     size_t i, o = 0, n = 0;
-    json_array_foreach(order, i, element)
-    {
+    json_array_foreach (order, i, element) {
         size_t at = position(merged, key, element);
         if (at != SIZE_MAX)
             json_array_append(named, json_array_get(merged, at));
     }
-    json_array_foreach(merged, i, element)
+    json_array_foreach (merged, i, element)
         if (position(order, key, element) == SIZE_MAX)
             json_array_append(others, element);
     while (o < json_array_size(others) || n < json_array_size(named)) {
@@ -150,8 +149,7 @@ static json_t *merge_list(struct context *c, const char *name, const char *key, 
     json_t *result = json_is_array(target) ? json_deep_copy(target) : json_array();
     size_t i;
     json_t *element;
-    json_array_foreach(patch, i, element)
-    {
+    json_array_foreach (patch, i, element) {
         const json_t *wanted = json_object_get(element, key);
         if (!wanted) {
             fail_key(c, element, key);
@@ -175,7 +173,7 @@ static json_t *merge_set(const json_t *target, const json_t *patch)
     json_t *result = json_is_array(target) ? json_deep_copy(target) : json_array();
     size_t i;
     json_t *element;
-    json_array_foreach(patch, i, element)
+    json_array_foreach (patch, i, element)
         if (position(result, NULL, element) == SIZE_MAX)
             json_array_append_new(result, json_deep_copy(element));
     return ordered(result, NULL, patch, target);
@@ -186,7 +184,7 @@ static void delete_from_set(json_t *result, const char *list, const json_t *gone
 {
     json_t *have = json_object_get(result, list), *element;
     size_t i;
-    json_array_foreach(gone, i, element)
+    json_array_foreach (gone, i, element)
         for (size_t j = json_array_size(have); j-- > 0;)
             if (json_equal(json_array_get(have, j), element))
                 json_array_remove(have, j);
@@ -205,11 +203,10 @@ static void retain_keys(json_t *result, const json_t *keys)
     const char *key;
     json_t *value, *wanted;
     void *next;
-    json_object_foreach_safe(result, next, key, value)
-    {
+    json_object_foreach_safe (result, next, key, value) {
         bool keep = false;
         size_t i;
-        json_array_foreach(keys, i, wanted)
+        json_array_foreach (keys, i, wanted)
             keep = keep || str_eq(json_string_value(wanted), key);
         if (!keep)
             json_object_del(result, key);
@@ -242,19 +239,16 @@ static json_t *merge_map(struct context *c, const char *name, const json_t *targ
     json_t *result = target ? json_deep_copy(target) : json_object();
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)patch, key, value)
-    {
+    json_object_foreach ((json_t *)patch, key, value) {
         if (str_starts(key, "$deleteFromPrimitiveList/"))
             delete_from_set(result, strchr(key, '/') + 1, value);
         else if (*key != '$')
             merge_member(c, name, result, key, value);
     }
-    json_object_foreach((json_t *)patch, key, value)
-    {
+    json_object_foreach ((json_t *)patch, key, value) {
         const char *merge_key = NULL;
         if (str_starts(key, "$setElementOrder/") && merge_rule(name, strchr(key, '/') + 1, &merge_key))
-            set_order(result, strchr(key, '/') + 1, merge_key, value,
-                      json_object_get(target, strchr(key, '/') + 1));
+            set_order(result, strchr(key, '/') + 1, merge_key, value, json_object_get(target, strchr(key, '/') + 1));
     }
     const json_t *retained = json_object_get(patch, "$retainKeys");
     if (retained)
@@ -267,7 +261,9 @@ json_t *strategic_patch(const struct kind *kind, const json_t *target, const jso
     (void)kind;
     if (!json_is_object(patch)) {
         fail_bad_request(a, "json: cannot unmarshal %s into Go value of type map[string]interface {}",
-                         json_is_array(patch) ? "array" : json_is_string(patch) ? "string" : "number");
+                         json_is_array(patch)    ? "array"
+                         : json_is_string(patch) ? "string"
+                                                 : "number");
         return NULL;
     }
     struct context c = {.answer = a};

@@ -19,16 +19,16 @@ static char *selector_text(const json_t *selector)
     json_t *value;
     _cleanup_free_ char *sorted = json_canonical(json_object_get(selector, "matchLabels"));
     _cleanup_json_ json_t *labels = json_loads(sorted, JSON_DECODE_ANY, NULL);
-    json_object_foreach(labels, key, value)
+    json_object_foreach (labels, key, value)
         strbuf_printf(&b, "%s%s=%s", b.len ? "," : "", key, json_string_value(value));
     return strbuf_take(&b);
 }
 
 static json_t *scale_view(const struct object *o)
 {
-    json_t *view = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}, s:{s:I}}", "kind", "Scale", "apiVersion",
-                             "autoscaling/v1", "metadata", "name", o->name, "namespace", o->ns, "spec", "status",
-                             "replicas", json_int_or(json_object_get(o->json, "status"), "replicas", 0));
+    json_t *view = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}, s:{s:I}}", "kind", "Scale", "apiVersion", "autoscaling/v1",
+                             "metadata", "name", o->name, "namespace", o->ns, "spec", "status", "replicas",
+                             json_int_or(json_object_get(o->json, "status"), "replicas", 0));
     static const char *const copied[] = {"uid", "resourceVersion", "creationTimestamp"};
     for (size_t i = 0; i < ARRAY_SIZE(copied); i++)
         json_object_set(json_object_get(view, "metadata"), copied[i], json_path(o->json, "metadata", copied[i], NULL));

@@ -147,9 +147,9 @@ void verb_list(struct sim *sim, struct request *req, struct answer *a)
     json_t *meta = json_pack("{s:s}", "resourceVersion", version);
     json_t *items = collect(sim, req, s, from, limit, meta);
     selector_free(s);
-    answer_json(a, 200,
-                json_pack("{s:s, s:s, s:o, s:o}", "kind", kind, "apiVersion", api_version, "metadata", meta, "items",
-                          items));
+    answer_json(
+        a, 200,
+        json_pack("{s:s, s:s, s:o, s:o}", "kind", kind, "apiVersion", api_version, "metadata", meta, "items", items));
 }
 
 static bool media_type_is(const char *type, const char *wanted)
@@ -205,9 +205,8 @@ static bool check_type(const struct request *req, json_t *body, struct answer *a
     const char *slash = api_version ? strchr(api_version, '/') : NULL;
     const char *version = slash ? slash + 1 : api_version ? api_version : "";
     if (claimed && claimed->id == req->kind->id)
-        fail_bad_request(a,
-                         "the API version in the data (%s) does not match the expected API version (%s)", api_version,
-                         own);
+        fail_bad_request(a, "the API version in the data (%s) does not match the expected API version (%s)",
+                         api_version, own);
     else if (claimed)
         fail_bad_request(a,
                          "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown "
@@ -234,9 +233,14 @@ static json_t *metadata(json_t *object)
 /* What the server alone sets on a new object. */
 static void stamp_new(struct sim *sim, const struct request *req, json_t *object)
 {
-    static const char *const server_side[] = {"uid",        "resourceVersion",           "creationTimestamp",
-                                              "generation", "deletionGracePeriodSeconds", "deletionTimestamp",
-                                              "selfLink",   "managedFields"};
+    static const char *const server_side[] = {"uid",
+                                              "resourceVersion",
+                                              "creationTimestamp",
+                                              "generation",
+                                              "deletionGracePeriodSeconds",
+                                              "deletionTimestamp",
+                                              "selfLink",
+                                              "managedFields"};
     json_t *meta = metadata(object);
     char buf[TIME_TEXT_MAX], suffix[6];
     for (size_t i = 0; i < ARRAY_SIZE(server_side); i++)
@@ -327,14 +331,9 @@ static bool check_identity(const struct request *req, const struct object *o, co
 /* What a client cannot change stays as it was, whatever the body says. */
 static void keep_server_side(const struct object *o, json_t *next)
 {
-    static const char *const kept[] = {"uid",
-                                       "creationTimestamp",
-                                       "generation",
-                                       "deletionTimestamp",
-                                       "deletionGracePeriodSeconds",
-                                       "namespace",
-                                       "generateName",
-                                       "resourceVersion"};
+    static const char *const kept[] = {
+        "uid",       "creationTimestamp", "generation",     "deletionTimestamp", "deletionGracePeriodSeconds",
+        "namespace", "generateName",      "resourceVersion"};
     json_t *meta = metadata(next), *old = json_object_get(o->json, "metadata");
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
         json_t *value = json_object_get(old, kept[i]);

@@ -184,8 +184,8 @@ void statefulsets_tick(struct sim *sim)
         const struct tally t = sync_statefulset(sim, all[i], template, revision);
         const char *current = json_path_text(all[i]->json, "status", "currentRevision", NULL);
         const bool done = t.updated == json_int_or(spec_of(all[i]), "replicas", 1) && t.ready == t.updated;
-        json_t *status = json_pack("{s:I, s:I, s:I, s:s, s:s}", "observedGeneration", generation_of(all[i]),
-                                   "replicas", t.active, "collisionCount", (json_int_t)0, "currentRevision",
+        json_t *status = json_pack("{s:I, s:I, s:I, s:s, s:s}", "observedGeneration", generation_of(all[i]), "replicas",
+                                   t.active, "collisionCount", (json_int_t)0, "currentRevision",
                                    done || !current ? revision : current, "updateRevision", revision);
         put_count(status, "readyReplicas", t.ready);
         put_count(status, "updatedReplicas", t.updated);
