@@ -34,16 +34,17 @@ static int64_t controllerrevision_revision(const json_t *rev)
     return json_int_or(rev, "revision", 0);
 }
 
-/* The revision `wanted`, or with 0 the second highest. NULL if there is none. */
-static const json_t *choose(const json_t *list, const char *uid, int64_t (*revision)(const json_t *), int64_t wanted)
+/* The revision `wanted`, or with 0 the second highest; NULL if there is none. *ret_latest: the present one. */
+static const json_t *choose(const json_t *list, const char *uid, int64_t (*revision)(const json_t *), int64_t wanted,
+                            const json_t **ret_latest)
 {
-    const json_t *latest = NULL, *previous = NULL, *item;
+    const json_t *latest = NULL, *previous = NULL, *asked = NULL, *item;
     size_t i;
     json_array_foreach (json_object_get(list, "items"), i, item) {
         if (!object_is_controlled_by(item, uid))
             continue;
         if (wanted > 0 && revision(item) == wanted)
-            return item;
+            asked = item;
         if (!latest || revision(item) > revision(latest)) {
             previous = latest;
             latest = item;
@@ -51,7 +52,25 @@ static const json_t *choose(const json_t *list, const char *uid, int64_t (*revis
             previous = item;
         }
     }
-    return wanted > 0 ? NULL : previous;
+    *ret_latest = latest;
+    return wanted > 0 ? asked : previous;
+}
+
+/* An old rollout is not to blame for a fault of today. */
+static int refuse_old_rollout(const struct action_in *in, const struct workload *w, const json_t *latest,
+                              struct error *err)
+{
+    const int64_t max_age_ms = json_int_or(in->with, "max_age", 0);
+    const char *since = json_path_text(latest, "metadata", "creationTimestamp", NULL);
+    int64_t since_us;
+    char age[TIME_TEXT_MAX], most[TIME_TEXT_MAX];
+    if (max_age_ms == 0 || !since || time_parse(since, &since_us) < 0)
+        return 0;
+    const int64_t age_ms = (in->now.wall_us - since_us) / USEC_PER_MSEC;
+    if (age_ms <= max_age_ms)
+        return 0;
+    return error_set(err, -EBUSY, "the present revision of %s is %s old, older than max_age %s: it is not to blame",
+                     w->label, duration_format(age_ms / 1000 * 1000, age), duration_format(max_age_ms, most));
 }
 
 static int find_revision(const struct action_in *in, const struct workload *w, const struct kind *k,
@@ -59,13 +78,14 @@ static int find_revision(const struct action_in *in, const struct workload *w, c
 {
     const json_t *list = NULL;
     const int64_t wanted = json_int_or(in->with, "to_revision", 0);
+    const json_t *latest = NULL;
     _cleanup_free_ char *selector = selector_text(json_path(w->object, "spec", "selector", NULL));
     int r = list_kube(in->asks, in->cluster, k, w->namespace, selector, &list, err);
     if (r < 0)
         return r;
-    *ret = choose(list, object_uid(w->object), revision, wanted);
+    *ret = choose(list, object_uid(w->object), revision, wanted, &latest);
     if (*ret)
-        return 0;
+        return refuse_old_rollout(in, w, latest, err);
     if (wanted > 0)
         return error_set(err, -ENOENT, "%s has no revision %lld", w->label, (long long)wanted);
     return error_set(err, -ENOENT, "%s has no revision before the present one", w->label);
@@ -182,6 +202,7 @@ static const struct param undo_params[] = {
     {"kind", PARAM_KIND, false, NULL, "Deployment, StatefulSet or DaemonSet; the target's by default"},
     {"name", PARAM_NAME, false, NULL, "the workload; the target's owners by default"},
     {"selector", PARAM_SELECTOR, false, NULL, "all workloads of the kind with these labels, in name order"},
+    {"max_age", PARAM_DURATION, false, NULL, "refused if the present revision is older than this"},
     {"to_revision", PARAM_INT, false, NULL, "the revision to go back to; the one before the present by default"},
     {0},
 };
