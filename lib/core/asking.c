@@ -121,6 +121,7 @@ static bool judge(struct core *c, struct run *run, struct probe *p)
                                 .cluster = p->cluster,
                                 .effects = effects,
                                 .alert = run->alert,
+                                .n_alertmanagers = c->settings->n_alertmanagers,
                                 .now = c->now,
                                 .asks = &p->set.asks};
     for (int tries = 0; tries <= ASK_ROUNDS_MAX + 1; tries++) {

@@ -170,7 +170,7 @@ static int load(struct core *c, const json_t *doc, struct playbook *playbook, st
     memcpy(run->id, id, sizeof(run->id));
     run->wake_us = INT64_MAX;
     run->arrival = c->next_arrival++;
-    run->playbook = playbook_ref(playbook);
+    run->playbook = playbook ? playbook_ref(playbook) : NULL;
     load_numbers(run, state);
     load_lists(run, state);
     if (!inside_playbook(run))

@@ -103,8 +103,7 @@ static void feed_alert(struct game *g, const json_t *labels, const char *status)
     _cleanup_(alert_freep) struct alert *alert = alert_from_json(j, status, g->now, &err);
     if (!alert)
         die("alert", error_message(&err));
-    json_decref(g->world.alert_labels);
-    g->world.alert_labels = json_incref((json_t *)labels);
+    world_alert(&g->world, labels, str_eq(status, "firing"));
     const struct event event = {.type = EVENT_ALERT, .inbox_seq = 1, .alert = alert};
     feed(g, &event);
 }

@@ -8,7 +8,7 @@
 
 void world_init(struct world *w)
 {
-    *w = (struct world){.table = json_object(), .objects = json_object(), .sent = json_array()};
+    *w = (struct world){.table = json_object(), .objects = json_object(), .sent = json_array(), .firing = json_array()};
 }
 
 void world_clear(struct world *w)
@@ -16,7 +16,7 @@ void world_clear(struct world *w)
     json_decref(w->table);
     json_decref(w->objects);
     json_decref(w->sent);
-    json_decref(w->alert_labels);
+    json_decref(w->firing);
 }
 
 void world_add_object(struct world *w, const json_t *object)
@@ -27,6 +27,15 @@ void world_add_object(struct world *w, const json_t *object)
     _cleanup_free_ char *path = kube_path(k, json_path_text(object, "metadata", "namespace", NULL),
                                           json_path_text(object, "metadata", "name", NULL), NULL);
     json_object_set_new(w->objects, path, json_deep_copy(object));
+}
+
+void world_alert(struct world *w, const json_t *labels, bool fires)
+{
+    for (size_t i = json_array_size(w->firing); i-- > 0;)
+        if (json_equal(json_array_get(w->firing, i), labels))
+            json_array_remove(w->firing, i);
+    if (fires)
+        json_array_append(w->firing, (json_t *)labels);
 }
 
 /* The table's answer: a list is used up but for its last. */
@@ -73,7 +82,10 @@ static json_t *get_object(struct world *w, const char *path)
     if (str_starts(path, "/api/v1/namespaces/") && strchr(path + 19, '/') == NULL)
         return json_pack("{s:i, s:{s:s, s:{s:s}}}", "status", 200, "body", "kind", "Namespace", "metadata", "name",
                          last + 1);
-    static const char *const collections[] = {"/pods", "/replicasets", "/events", "/endpoints", "/deployments", NULL};
+    static const char *const collections[] = {"/pods",           "/replicasets",
+                                              "/events",         "/endpoints",
+                                              "/deployments",    "/horizontalpodautoscalers",
+                                              "/resourcequotas", NULL};
     return last && str_in(last, collections) ? list_of(w, path) : not_found(path);
 }
 
@@ -86,9 +98,12 @@ static json_t *ask_alertmanagers(struct world *w, int peer, const char *path)
     if (str_starts(path, "/api/v2/status"))
         return json_pack("{s:i, s:{s:s}}", "status", 200, "body", "uptime", "2026-01-01T00:00:00Z");
     json_t *alerts = json_array();
-    if (w->alertmanager_fires)
-        json_array_append_new(alerts,
-                              json_pack("{s:O, s:{s:s}}", "labels", w->alert_labels, "status", "state", "active"));
+    size_t i;
+    json_t *labels;
+    json_array_foreach (w->firing, i, labels) {
+        if (w->alertmanager_fires)
+            json_array_append_new(alerts, json_pack("{s:O, s:{s:s}}", "labels", labels, "status", "state", "active"));
+    }
     return json_pack("{s:i, s:o}", "status", 200, "body", alerts);
 }
 
@@ -203,7 +218,11 @@ json_t *world_answer_post(struct world *w, const json_t *what)
     _cleanup_free_ char *key = xasprintf("post %d", (int)json_int_or(what, "peer", 0));
     w->posts++;
     json_t *answer = scripted(w, key);
-    if (!answer)
-        w->alertmanager_fires = 0;
+    size_t i;
+    json_t *alert;
+    json_array_foreach (json_object_get(what, "alerts"), i, alert) {
+        if (!answer)
+            world_alert(w, json_object_get(alert, "labels"), false);
+    }
     return answer ? answer : json_pack("{s:i}", "status", 200);
 }

@@ -14,13 +14,14 @@ struct world {
     json_t *objects; /* path -> object */
     json_t *sent;    /* "METHOD /path" of every effect that arrived */
     int reads, posts;
-    int alertmanager_fires; /* what Alertmanagers without a table entry say: 1 the alert fires, 0 it is gone */
-    json_t *alert_labels;
+    json_t *firing;         /* label sets that the Alertmanagers hold */
+    int alertmanager_fires; /* 0: they hold none, whatever came */
 };
 
 void world_init(struct world *w);
 void world_clear(struct world *w);
 void world_add_object(struct world *w, const json_t *object);
+void world_alert(struct world *w, const json_t *labels, bool fires);
 json_t *world_answer_ask(struct world *w, const json_t *question);
 json_t *world_answer_send(struct world *w, const json_t *effect);
 json_t *world_answer_post(struct world *w, const json_t *what);
