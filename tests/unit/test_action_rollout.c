@@ -68,16 +68,18 @@ static void refusals(void **s _unused_)
     refused(&action_scale, "{'replicas':3}", NULL, -EPERM, "use hpa.set");
 }
 
+#define REPLICASET                                                                                                     \
+    "{'metadata':{'name':'api-%s','ownerReferences':[{'controller':true,'uid':'%s'}],'annotations':{"                  \
+    "'deployment.kubernetes.io/revision':'%s','note':'%s'}},'spec':{'template':{'metadata':{'labels':{"                \
+    "'app':'api','pod-template-hash':'%s'}},'image':'%s'}}}"
+
 static void undo_takes_the_second_highest(void **s _unused_)
 {
     struct world w;
     struct action_plan plan = {0};
-    const char *rs = "{'metadata':{'name':'api-%s','ownerReferences':[{'controller':true,'uid':'%s'}],'annotations':{"
-                     "'deployment.kubernetes.io/revision':'%s','note':'%s'}},'spec':{'template':{'metadata':{'labels':{"
-                     "'app':'api','pod-template-hash':'%s'}},'image':'%s'}}}";
-    _cleanup_free_ char *a = xasprintf(rs, "a", "u1", "2", "old", "a", "i2"),
-                        *b = xasprintf(rs, "b", "u1", "10", "new", "b", "i10");
-    _cleanup_free_ char *c = xasprintf(rs, "c", "other", "9", "no", "c", "i9");
+    _cleanup_free_ char *a = xasprintf(REPLICASET, "a", "u1", "2", "old", "a", "i2"),
+                        *b = xasprintf(REPLICASET, "b", "u1", "10", "new", "b", "i10");
+    _cleanup_free_ char *c = xasprintf(REPLICASET, "c", "other", "9", "no", "c", "i9");
     _cleanup_free_ char *list = xasprintf("{'items':[%s,%s,%s]}", b, c, a);
     world_init(&w, "Deployment", "api", "app=api");
     world_body(&w, API,
