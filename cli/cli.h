@@ -19,10 +19,12 @@ struct cli {
     const char *url, *token_file, *config_file;
     const char **playbooks; /* NULL-terminated, NULL if none was given */
     enum output output;
+    bool output_given; /* -o was said; reports for people are text in a pipe too unless it was */
 };
 
 struct verb {
     const char *name, *synopsis, *summary;
+    bool hidden;                                         /* not in --help */
     int (*run)(struct cli *cli, int argc, char *argv[]); /* argv[0] is the verb's name; exit code */
 };
 
@@ -30,6 +32,7 @@ struct verb {
 int cli_usage(const struct verb *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* main.c: the verbs by their files */
+extern const struct verb verb_check, verb_plan, verb_test, verb_schema;
 extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status;
 
 /* client.c: one request to the daemon. Returns EXIT_OK with the body (JSON, NULL if it is none), or an exit code having
@@ -53,6 +56,8 @@ void print_json(const json_t *value);
 void print_yaml(const json_t *value);
 /* For -o json|yaml: prints and returns true. */
 bool print_structured(const struct cli *cli, const json_t *value);
+/* The same for verbs whose output is a report (check, test, plan): only when -o was said. */
+bool print_report_structured(const struct cli *cli, const json_t *value);
 /* "3m", "2h", "5d" since an RFC 3339 time; "-" if there is none. Returns buf. */
 char *print_age(const char *rfc3339, char buf[40]);
 /* The word in the colour of its meaning (resolved green, failed red, …), or plain. */

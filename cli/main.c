@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_actions, &verb_fire, &verb_playbooks, &verb_status};
+static const struct verb *const verbs[] = {&verb_check,   &verb_plan,      &verb_test,   &verb_fire,
+                                           &verb_actions, &verb_playbooks, &verb_status, &verb_schema};
 
 enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_VERSION };
 
@@ -32,7 +33,8 @@ static void print_help(FILE *f)
           ": looks at mendd, checks and tries playbooks.\n\nUsage: mendctl [flags] VERB [arguments]\n\n",
           f);
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-        fprintf(f, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+        if (!verbs[i]->hidden)
+            fprintf(f, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
     fputs("\n"
           "      --url=URL            mendd's address (MENDCTL_URL; default http://127.0.0.1:9490; unix:PATH too)\n"
           "      --token-file=FILE    bearer token for mendd\n"
@@ -77,6 +79,7 @@ static bool set_output(struct cli *cli, const char *s)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (str_eq(s, names[i])) {
             cli->output = (enum output)i;
+            cli->output_given = true;
             return true;
         }
     fprintf(stderr, "mendctl: -o %s: none of table, wide, json, yaml\n", s);

@@ -163,6 +163,11 @@ bool print_structured(const struct cli *cli, const json_t *value)
     return true;
 }
 
+bool print_report_structured(const struct cli *cli, const json_t *value)
+{
+    return cli->output_given && print_structured(cli, value);
+}
+
 char *print_age(const char *rfc3339, char buf[TIME_TEXT_MAX])
 {
     int64_t then;

@@ -60,8 +60,9 @@ DEFINE_CLEANUP(struct config *, config_free);
 int config_load(const char *path, struct config **ret, struct faults *faults);
 
 /* Playbook files: each path is a file or a folder (its *.yaml and *.yml, not *.test.yaml, in byte order of their paths,
- * not recursive into hidden folders). Adds every fault; warnings for playbooks that can never be reached, irreversible
- * actions in mode auto, …  -EINVAL if there was a fault, -ENOENT if a path is missing. */
+ * not recursive into hidden folders nor into those named fixtures). Adds every fault; warnings for playbooks that can
+ * never be reached, irreversible actions in mode auto, …  -EINVAL if there was a fault, -ENOENT if a path is missing.
+ */
 int playbooks_load(const char *const *paths, const struct config *config, const struct registry *registry,
                    struct playbook_table **ret, struct faults *faults);
 /* One playbook from the JSON that the journal kept (playbook.source). */

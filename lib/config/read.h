@@ -123,6 +123,5 @@ void warn_irreversible(struct faults *f, const struct playbook *p, const struct 
 extern const struct key config_keys[];
 extern const struct playbook_defaults builtin_defaults; /* semantics.md, "Guards" */
 
-/* schema.c: JSON Schema (draft 2020-12) of the two files, for editors. */
-json_t *schema_playbook_new(const struct registry *registry);
-json_t *schema_config_new(void);
+/* playbooks.c */
+extern const struct key playbook_file_keys[];

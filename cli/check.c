@@ -1,0 +1,88 @@
+/* mendctl check: config and playbooks, every fault with its place. */
+#include "cli.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "decide.h"
+
+#include <getopt.h>
+
+static json_t *texts_json(char **texts, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(texts[i]));
+    return list;
+}
+
+static void print_faults(const struct cli *cli, const struct faults *f, size_t n_playbooks)
+{
+    _cleanup_json_ json_t *report =
+        json_pack("{s:b, s:o, s:o, s:I}", "ok", f->n == 0, "faults", texts_json(f->texts, f->n), "warnings",
+                  texts_json(f->warnings, f->n_warnings), "playbooks", (json_int_t)n_playbooks);
+    if (print_report_structured(cli, report))
+        return;
+    for (size_t i = 0; i < f->n; i++)
+        fprintf(stderr, "%s\n", f->texts[i]);
+    for (size_t i = 0; i < f->n_warnings; i++)
+        fprintf(stderr, "warning: %s\n", f->warnings[i]);
+    if (f->n)
+        printf("%zu fault%s, %zu warning%s\n", f->n, f->n == 1 ? "" : "s", f->n_warnings,
+               f->n_warnings == 1 ? "" : "s");
+    else
+        printf("ok: %zu playbook%s, %zu warning%s\n", n_playbooks, n_playbooks == 1 ? "" : "s", f->n_warnings,
+               f->n_warnings == 1 ? "" : "s");
+}
+
+/* A file that has clusters, vars, … and no playbooks is a config: `mendctl check mendd.yaml` does what one hopes for.
+ */
+static bool looks_like_config(const char *path)
+{
+    _cleanup_(node_freep) struct node *root = NULL;
+    if (node_load_file(path, &root, NULL) < 0 || root->type != NODE_MAP || node_get(root, "playbooks"))
+        return false;
+    static const char *const keys[] = {"clusters", "alertmanager", "prometheus", "vars",
+                                       "limits",   "defaults",     "storage"};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (node_get(root, keys[i]))
+            return true;
+    return false;
+}
+
+static int run(struct cli *cli, int argc, char *argv[])
+{
+    _cleanup_(loaded_clear) struct loaded loaded = {0};
+    _cleanup_(faults_clear) struct faults faults = {0};
+    size_t n = 0;
+    for (; cli->playbooks && cli->playbooks[n];)
+        n++;
+    _cleanup_free_ const char **paths = xcalloc(n + (size_t)argc + 1, sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        paths[i] = cli->playbooks[i];
+    const char *config = cli->config_file;
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1])
+            return cli_usage(&verb_check, "wrong flag '%s'", argv[i]);
+        if (!config && looks_like_config(argv[i]))
+            config = argv[i];
+        else
+            paths[n++] = argv[i];
+    }
+    if (n == 0 && !config)
+        return cli_usage(&verb_check, "nothing to check: name files, --playbooks or --config.file");
+    config_load(config, &loaded.config, &faults);
+    _cleanup_(config_freep) struct config *builtin = NULL;
+    struct faults none = {0};
+    if (!loaded.config) /* the playbooks' own faults are wanted all the same */
+        config_load(NULL, &builtin, &none);
+    playbooks_load(paths, loaded.config ? loaded.config : builtin, &cli_registry, &loaded.table, &faults);
+    print_faults(cli, &faults, loaded.table ? loaded.table->n : 0);
+    return faults.n ? EXIT_NO : EXIT_OK;
+}
+
+const struct verb verb_check = {
+    .name = "check",
+    .synopsis = "check [--config.file FILE] [--playbooks PATH…] [FILE…]",
+    .summary = "validate the config and playbooks; every fault as file:line:column",
+    .run = run,
+};
