@@ -196,6 +196,11 @@ static int requirement(const char **s, const char *text, struct error *err)
     return set_values(s, text, err);
 }
 
+bool selector_value_ok(const char *value)
+{
+    return *value && is_label_value(value);
+}
+
 int selector_check(const char *text, struct error *err)
 {
     const char *s = text;

@@ -17,3 +17,5 @@ int params_resolve(const struct param *params, const json_t *with_expanded, json
 /* Kubernetes' label selector syntax: "a=b,c!=d,e in (f,g),!h,i". A value that is empty is refused: it mostly comes from
  * a label that was not there. */
 int selector_check(const char *text, struct error *err);
+/* A label's value that a selector may name: not empty, and nothing that would add to the selector. */
+bool selector_value_ok(const char *value);

@@ -287,6 +287,20 @@ static json_t *target_texts_new(const struct target *t)
     return r;
 }
 
+/* A selector has a syntax of its own: no template may add to it. */
+static bool selectors_ok(const struct param *params, const json_t *with, const struct template_vars *v,
+                         struct error *err)
+{
+    for (; params && params->name; params++) {
+        const char *text = json_text(with, params->name);
+        if (params->type != PARAM_SELECTOR || !text || template_check_values(text, v, selector_value_ok, err) == 0)
+            continue;
+        error_prefix(err, "%s", params->name);
+        return false;
+    }
+    return true;
+}
+
 bool run_expand(struct run *run, const struct param *params, const json_t *with, const char *cluster, json_t **ret_with,
                 char **ret_cluster, struct error *err)
 {
@@ -307,7 +321,8 @@ bool run_expand(struct run *run, const struct param *params, const json_t *with,
     _cleanup_free_ char *where = NULL;
     if (cluster && template_expand(cluster, &v, &where, err) < 0)
         return false;
-    if (template_expand_json(with, &v, &expanded, err) < 0 || params_resolve(params, expanded, ret_with, err) < 0)
+    if (!selectors_ok(params, with, &v, err) || template_expand_json(with, &v, &expanded, err) < 0 ||
+        params_resolve(params, expanded, ret_with, err) < 0)
         return false;
     *ret_cluster = str_empty(where) ? xstrdup(run->target.cluster) : TAKE_PTR(where);
     return true;

@@ -4,6 +4,7 @@
  * what is read here serves the first step too. Rules: semantics.md, "Which playbook" and "Guards". */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/params.h"
 #include "core/playbook.h"
 #include "core/pods.h"
 #include "core/target.h"
@@ -81,6 +82,19 @@ static int expand(const struct resolving *r, const char *what, const char *templ
     return 0;
 }
 
+/* Each value by itself: "a,tier=x" would add terms of its own, an empty one would match what has no such label. */
+static int expand_selector(const struct resolving *r)
+{
+    int k = expand(r, "selector", r->spec->selector, &r->t->selector);
+    if (k == 0 && r->spec->selector)
+        k = template_check_values(r->spec->selector, r->vars, selector_value_ok, r->err);
+    if (k == 0 && r->t->selector)
+        k = selector_check(r->t->selector, r->err);
+    if (k == -EINVAL)
+        error_prefix(r->err, "the target's selector");
+    return k < 0 ? -ENOENT : 0;
+}
+
 static int expand_all(const struct resolving *r, const char *default_cluster)
 {
     struct target *t = r->t;
@@ -92,7 +106,7 @@ static int expand_all(const struct resolving *r, const char *default_cluster)
     if (k == 0)
         k = expand(r, "name", r->spec->name, &t->name);
     if (k == 0)
-        k = expand(r, "selector", r->spec->selector, &t->selector);
+        k = expand_selector(r);
     if (k == 0 && !t->cluster)
         t->cluster = xstrdup(default_cluster);
     return k;
@@ -239,7 +253,7 @@ static int by_selector(struct resolving *r)
     if (n == 0)
         return error_set(r->err, -ENOENT, "no %s%s%s matches the selector %s", r->kind.kind,
                          r->t->namespace ? " in " : "", r->t->namespace ? r->t->namespace : "", r->t->selector);
-    if (r->max_pods > 0 && n > (size_t)r->max_pods)
+    if (str_eq(r->kind.kind, "Pod") && r->max_pods > 0 && n > (size_t)r->max_pods)
         return error_set(r->err, -E2BIG, "the selector %s matches %zu %s, limits.pods allows %d", r->t->selector, n,
                          r->kind.plural, r->max_pods);
     size_t i;

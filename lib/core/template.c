@@ -302,6 +302,7 @@ int template_check(const char *text, const json_t *vars, unsigned flags, struct 
 
 struct expanding {
     const struct template_vars *vars;
+    bool (*ok)(const char *value); /* NULL: any */
     struct strbuf out;
     struct error *err;
 };
@@ -394,6 +395,9 @@ static int expand_part(const char *literal, size_t len, const struct expression 
         _cleanup_free_ char *value = value_of(x->vars, &e->var);
         for (size_t i = 0; i < e->n_filters; i++)
             apply(x->vars, &e->filters[i], &value);
+        if (x->ok && !x->ok(value))
+            return error_set(x->err, -EINVAL, "%s.%s is \"%.64s\", which is no value for a label selector", e->var.root,
+                             e->var.name, value);
         strbuf_puts(&x->out, value);
     }
     if (x->out.truncated || x->out.len > TEMPLATE_MAX)
@@ -407,6 +411,15 @@ int template_expand(const char *text, const struct template_vars *v, char **ret,
     int r = each_part(text, expand_part, &x, err);
     if (r == 0)
         *ret = strbuf_take(&x.out);
+    strbuf_free(&x.out);
+    return r;
+}
+
+int template_check_values(const char *text, const struct template_vars *v, bool (*ok)(const char *value),
+                          struct error *err)
+{
+    struct expanding x = {.vars = v, .ok = ok, .out = {.max = TEMPLATE_MAX + 1}, .err = err};
+    int r = each_part(text, expand_part, &x, err);
     strbuf_free(&x.out);
     return r;
 }

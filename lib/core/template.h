@@ -29,6 +29,10 @@ enum {
 int template_check(const char *text, const json_t *vars, unsigned flags, struct error *err);
 /* A missing label or annotation is empty text. -E2BIG over TEMPLATE_MAX. The caller frees *ret. */
 int template_expand(const char *text, const struct template_vars *v, char **ret, struct error *err);
+/* Whether what each expression of the text yields is `ok`, by itself: for texts with a syntax of their own (selectors),
+ * which a value must not add to. The error names the value. */
+int template_check_values(const char *text, const struct template_vars *v, bool (*ok)(const char *value),
+                          struct error *err);
 /* A deep copy of `value` with every text expanded (keys are left alone). A text that is exactly one template stays
  * text. */
 int template_expand_json(const json_t *value, const struct template_vars *v, json_t **ret, struct error *err);

@@ -231,6 +231,18 @@ static void hostile_names_never_reach_a_path(void **state)
     assert_int_equal(w->asked, 0);
 }
 
+static void a_label_cannot_add_to_a_selector(void **state)
+{
+    static const char *const values[] = {"", "a,tier in (x,y)", "a,b=c", "a)", "a b", "!a"};
+    struct world *w = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        json_object_set_new(w->labels, "app", json_string(values[i]));
+        expect_refused(w, (struct target_spec){.kind = (char *)"Pod", NS, .selector = (char *)"app={{ labels.app }}"},
+                       -ENOENT, "selector");
+    }
+    assert_int_equal(w->asked, 0);
+}
+
 static void what_does_not_exist_is_no_target(void **state)
 {
     expect_refused(*state, (struct target_spec){.kind = (char *)"Deployment", NS, .name = (char *)"nope"}, -ENOENT,
@@ -294,6 +306,7 @@ int main(void)
         T(the_selector_comes_from_the_workload),
         T(empty_values_are_no_target),
         T(hostile_names_never_reach_a_path),
+        T(a_label_cannot_add_to_a_selector),
         T(what_does_not_exist_is_no_target),
         T(forbidden_says_verb_and_resource),
         T(more_pods_than_allowed_are_refused_whole),
