@@ -33,6 +33,16 @@ static int on_rewind(void *userdata _unused_, curl_off_t offset _unused_, int or
     return CURL_SEEKFUNC_FAIL;
 }
 
+/* Before each try, on the connection that it will use: over HTTP/2 libcurl connects anew before it finds out that it
+ * cannot rewind. */
+static int on_prerequest(void *userdata, char *address _unused_, char *local _unused_, int port _unused_,
+                         int local_port _unused_)
+{
+    struct http_call *call = userdata;
+    call->sent_again = call->body_sent > 0;
+    return call->sent_again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static size_t on_data(char *data, size_t size, size_t count, void *userdata)
 {
     struct http_call *call = userdata;
@@ -159,6 +169,8 @@ static void set_method(struct http_call *call, const struct http_request *req)
         curl_easy_setopt(easy, CURLOPT_READDATA, call);
         curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
         curl_easy_setopt(easy, CURLOPT_SEEKDATA, call);
+        curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prerequest);
+        curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     }
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method);
 }

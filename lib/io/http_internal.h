@@ -43,7 +43,7 @@ struct http_call {
     struct strbuf answer;
     size_t header_bytes;
     int timeout_ms, connect_timeout_ms, retry_after_s;
-    bool truncate, too_large, body_asked;
+    bool truncate, too_large, body_asked, sent_again;
     char errbuf[CURL_ERROR_SIZE];
     http_done_cb done;
     void *userdata;

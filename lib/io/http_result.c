@@ -25,6 +25,8 @@ const char *http_error_name(enum http_error e)
 
 static enum http_error classify(const struct http_call *call, CURLcode code)
 {
+    if (call->sent_again) /* on_prerequest() stopped a second try after the connection died */
+        return HTTP_ERROR_RESET;
     switch (code) {
     case CURLE_OK:
         return HTTP_OK;
