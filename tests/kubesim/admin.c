@@ -47,6 +47,8 @@ char *load_object(struct sim *sim, const json_t *object)
         return xasprintf("kubesim serves no kind %s in %s", kind_name, api_version);
     if (str_empty(name))
         return xasprintf("a %s without metadata.name", kind_name);
+    if (wrong_type(object))
+        return xasprintf("%s %s: %s is of a wrong type", kind_name, name, wrong_type(object));
     json_t *copy = json_deep_copy(object);
     prepare(sim, kind, copy);
     set_defaults(sim, kind, copy);

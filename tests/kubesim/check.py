@@ -146,8 +146,8 @@ class KubesimTest(unittest.TestCase):
         self.assertEqual(self.ask("POST", pods, b'{"a":' * 1500 + b"1" + b"}" * 1500)[0], 422)
         self.assertEqual(self.ask("POST", pods, b"\xff\xfe")[0], 400)
         self.assertEqual(self.ask("POST", pods, b" " * (9 << 20))[0], 413)
-        self.assertEqual(self.ask("POST", pods, {"metadata": 1, "spec": "x", "status": []})[0], 422)
-        self.assertEqual(self.ask("POST", PATH.rpartition("/")[0], {"metadata": {"name": "a"}, "spec": [1], "status": 1})[0], 422)
+        self.assertEqual(self.ask("POST", pods, {"metadata": 1, "spec": "x", "status": []})[0], 400)
+        self.assertEqual(self.ask("POST", PATH.rpartition("/")[0], {"metadata": {"name": "a"}, "spec": [1], "status": 1})[0], 400)
         for path in ("/", "//", "/api/v1/" + "x/" * 50, "/apis", "/apis/apps/v1/namespaces//deployments", "/api/v1/namespaces/%00/pods",
                      "/%ff", PATH + "/scale/x", pods + "?labelSelector=" + "a,(" * 200, pods + "?continue=zz&limit=1"):
             self.assertIn(self.ask("GET", path)[0], (200, 400, 404), path)

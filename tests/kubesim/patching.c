@@ -36,30 +36,6 @@ static void fail_as_patch(const struct request *req, const char *why, struct ans
     fail_invalid(a, &none, NULL, "patch", "FieldValueInvalid", "Invalid value: \"%s\": %s", body, why);
 }
 
-/* The few members whose type matters here: a client that sends text for a number must hear of it. */
-static const char *wrong_type(const json_t *object)
-{
-    static const char *const ints[] = {
-        "replicas",    "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds",
-        "parallelism", "completions",     "backoffLimit"};
-    const json_t *spec = json_object_get(object, "spec");
-    for (size_t i = 0; i < ARRAY_SIZE(ints); i++) {
-        const json_t *v = json_object_get(spec, ints[i]);
-        if (v && !json_is_integer(v) && !json_is_null(v))
-            return ints[i];
-    }
-    const json_t *maps[] = {json_path(object, "metadata", "labels", NULL),
-                            json_path(object, "metadata", "annotations", NULL), json_object_get(object, "data")};
-    for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
-        const char *key;
-        json_t *value;
-        json_object_foreach ((json_t *)maps[i], key, value)
-            if (!json_is_string(value))
-                return key;
-    }
-    return NULL;
-}
-
 static json_t *apply(enum patch_type type, struct request *req, const json_t *target, const json_t *patch,
                      struct answer *a)
 {

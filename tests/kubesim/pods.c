@@ -225,7 +225,6 @@ static bool node_alive(struct sim *sim, const char *name)
 
 static void step(struct sim *sim, struct object *pod, struct object *const *nodes, size_t n)
 {
-    const char *phase = json_path_text(pod->json, "status", "phase", NULL);
     if (json_path(pod->json, "metadata", "deletionTimestamp", NULL)) {
         end_pod(sim, pod);
         return;
@@ -235,6 +234,7 @@ static void step(struct sim *sim, struct object *pod, struct object *const *node
         if (str_empty(json_path_text(pod->json, "spec", "nodeName", NULL)))
             return;
     }
+    const char *phase = json_path_text(pod->json, "status", "phase", NULL); /* after bind(), which may replace it */
     if (str_eq(phase, "Succeeded") || str_eq(phase, "Failed") ||
         !node_alive(sim, json_path_text(pod->json, "spec", "nodeName", NULL)))
         return;

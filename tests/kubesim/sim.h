@@ -93,6 +93,9 @@ json_t *json_patch(const json_t *target, const json_t *patch, struct answer *a);
 /* strategic.c */
 json_t *strategic_patch(const struct kind *kind, const json_t *target, const json_t *patch, struct answer *a);
 
+/* types.c: the pointer of the first member whose type a typed server would not decode, or NULL. */
+const char *wrong_type(const json_t *object);
+
 /* defaults.c, validate.c */
 void set_defaults(const struct sim *sim, const struct kind *kind, json_t *object);
 void default_pod_template(json_t *spec);

@@ -198,6 +198,12 @@ static bool check_type(const struct request *req, json_t *body, struct answer *a
     const struct kind *claimed = api_version && kind ? kind_of(api_version, kind) : NULL;
     _cleanup_free_ char *own = kind_api_version(req->kind);
     if ((!api_version && !kind) || claimed == req->kind) {
+        const char *wrong = wrong_type(body);
+        if (wrong) {
+            fail_bad_request(a, "%s in version \"%s\" cannot be handled as a %s: v1.%s: %s", req->kind->kind,
+                             req->kind->version, req->kind->kind, req->kind->kind, wrong);
+            return false;
+        }
         json_object_set_new(body, "apiVersion", json_string(own));
         json_object_set_new(body, "kind", json_string(req->kind->kind));
         return true;

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define MAX_PODS 1000 /* of one owner: more are a mistake of the test, and would only fill the memory */
+
 struct tally {
     int64_t active, ready, updated;
 };
@@ -56,7 +58,7 @@ static void sync_replicaset(struct sim *sim, struct object *set)
     _cleanup_free_ struct object **pods = NULL;
     const int64_t n = (int64_t)active_pods(sim, set, &pods), want = json_int_or(spec_of(set), "replicas", 1);
     _cleanup_free_ char *prefix = xasprintf("%s-", set->name);
-    for (int64_t i = n; i < want && i < n + 500; i++) {
+    for (int64_t i = n; i < want && i < MAX_PODS; i++) {
         struct object *pod = create_pod(sim, set, json_object_get(spec_of(set), "template"), NULL, prefix);
         if (pod)
             emit_event(sim, set, "Normal", "SuccessfulCreate", "Created pod: %s", pod->name);
@@ -145,7 +147,7 @@ static struct tally sync_statefulset(struct sim *sim, struct object *set, const 
     struct tally t = {0};
     bool blocked = false;
     struct object *stale = NULL;
-    for (int64_t i = 0; i < want && i < 1000; i++) {
+    for (int64_t i = 0; i < want && i < MAX_PODS; i++) {
         _cleanup_free_ char *name = xasprintf("%s-%" PRId64, set->name, i);
         struct object *pod = store_get(sim->store, KIND_POD, set->ns, name);
         if (!pod && !blocked)
