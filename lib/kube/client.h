@@ -5,7 +5,8 @@
  * failed read keeps the old one. 429, and 5xx with Retry-After, are tried again up to 10 times, inside the request's
  * total timeout: with those answers the server says that it did nothing. Everything else is answered as it is; deciding
  * is the caller's. Writes carry fieldManager=mendd (added here) and, on request, dryRun=All. Redirects are never
- * followed. Answers have the form of core/ask.h. Every callback fires exactly once. */
+ * followed. Answers have the form of core/ask.h; the error of a
+ * KUBE_WRITE carries "sent": false when certainly nothing left. Every callback fires exactly once. */
 #pragma once
 
 #include "base/error.h"
