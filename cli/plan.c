@@ -73,14 +73,13 @@ static json_t *answer(const json_t *question, void *userdata)
 
 /* ---- what comes of it ---- */
 
-static json_t *with_diff(struct planning *p, json_t *request)
+static void add_diff(struct planning *p, json_t *request)
 {
-    const json_t *question = NULL;
-    _cleanup_json_ json_t *q = NULL, *before = NULL, *after = NULL;
+    _cleanup_json_ json_t *question = NULL, *before = NULL, *after = NULL;
     const char *path = json_text_or(request, "path", "/");
     _cleanup_free_ char *read = xstrndup(path, strcspn(path, "?"));
-    q = json_pack("{s:s, s:s, s:s}", "ask", "kube", "cluster", json_text_or(request, "cluster", ""), "path", read);
-    question = q;
+    question =
+        json_pack("{s:s, s:s, s:s}", "ask", "kube", "cluster", json_text_or(request, "cluster", ""), "path", read);
     before = cluster_answer_new(p->cluster, question);
     after = cluster_dry_run_new(p->cluster, request);
     json_t *diff = json_object();
@@ -93,7 +92,6 @@ static json_t *with_diff(struct planning *p, json_t *request)
     else if (!str_eq(json_text(request, "method"), "DELETE"))
         json_object_set_new(diff, "changes", diff_new(json_object_get(before, "body"), json_object_get(after, "body")));
     json_object_set_new(request, "server_dry_run", diff);
-    return request;
 }
 
 static json_t *plan_alert(struct planning *p, const json_t *j, bool *ret_act)
@@ -114,7 +112,7 @@ static json_t *plan_alert(struct planning *p, const json_t *j, bool *ret_act)
     json_t *request;
     if (p->server_dry_run)
         json_array_foreach (json_path(record, "plan", "requests", NULL), i, request)
-            with_diff(p, request);
+            add_diff(p, request);
     return record;
 }
 
@@ -187,7 +185,7 @@ static void print_plan(const struct planning *p, const json_t *record)
         printf("            %s\n", message);
     json_array_foreach (json_path(record, "plan", "notes", NULL), i, item)
         printf("  note      %s: %s\n", json_text_or(item, "action", "?"), json_text_or(item, "note", ""));
-    if (json_path(record, "plan", NULL))
+    if (json_is_object(json_object_get(record, "plan")))
         printf("Requests of rung \"%s\":\n", json_text_or(json_object_get(record, "plan"), "rung", "?"));
     print_requests(record);
     if (json_array_size(json_path(record, "plan", "checks", NULL)) > 0)

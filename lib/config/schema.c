@@ -16,6 +16,20 @@ struct making {
 
 static json_t *map_schema(struct making *m, const struct key *keys);
 
+/* What stands in several places is written once, under $defs. */
+static const struct {
+    const char *name;
+    const struct key *keys;
+} shared[] = {{"check", check_keys}, {"step", step_keys}, {"evidence", evidence_keys}};
+
+static json_t *sub_schema(struct making *m, const struct key *keys)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+        if (shared[i].keys == keys)
+            return json_pack("{s:s+}", "$ref", "#/$defs/", shared[i].name);
+    return map_schema(m, keys);
+}
+
 static json_t *type_new(const char *type)
 {
     return json_pack("{s:s}", "type", type);
@@ -89,9 +103,9 @@ static json_t *form_schema(struct making *m, const struct key *k)
     case FORM_SELECTOR:
         return json_pack("{s:[o, o]}", "anyOf", type_new("string"), texts_map_new());
     case FORM_MAP:
-        return map_schema(m, k->sub);
+        return sub_schema(m, k->sub);
     case FORM_LIST:
-        return list_of(map_schema(m, k->sub));
+        return list_of(sub_schema(m, k->sub));
     case FORM_CHECK:
         return names_of(m, false, false);
     case FORM_WITH:
@@ -178,6 +192,12 @@ static json_t *document(struct making *m, const struct key *keys, const char *ti
     json_t *map = map_schema(m, keys);
     json_object_update(schema, map);
     json_decref(map);
+    json_t *defs = json_object();
+    for (size_t i = 0; m->registry && i < ARRAY_SIZE(shared); i++)
+        json_object_set_new(defs, shared[i].name, map_schema(m, shared[i].keys));
+    if (json_object_size(defs) > 0)
+        json_object_set(schema, "$defs", defs);
+    json_decref(defs);
     return schema;
 }
 
