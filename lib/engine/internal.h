@@ -45,7 +45,6 @@ struct engine {
     size_t queue_len;
     int64_t last_queued_seq;
     bool spilled; /* more rows than the queue holds wait in the inbox table */
-    int64_t overdue_boot_us;
     sd_event_source *decide_source;
 
     /* output */

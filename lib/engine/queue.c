@@ -3,8 +3,8 @@
  * Happy path: an ingest batch is committed -> its alerts are pushed -> the deciding source takes them, a slice a turn,
  * so that webhooks and answers are never kept waiting -> each becomes one core event. When more arrive than the queue
  * may hold, the rest stays in the inbox table only (`spilled`) and is read again, in order, when the queue is empty:
- * memory stays bounded, nothing is lost. The deciding source runs at idle priority, but is overdue after 20 ms: a flood
- * of webhooks must not keep a repair from starting. */
+ * memory stays bounded, nothing is lost. While a flood of webhooks waits for the journal, decisions get a tenth of the
+ * loop's time (a short slice, then a rest), so that neither keeps the other waiting; otherwise they run at once. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/internal.h"
@@ -12,7 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 20000, SPILL_READ = 2000, SLICE_US = 2000, OVERDUE_US = 20000, RAW_MAX = 4096 };
+enum { QUEUE_MAX = 20000, SPILL_READ = 2000, RAW_MAX = 4096 };
+enum { SLICE_US = 2000, FLOOD = 8, FLOOD_SLICE_US = 500, FLOOD_REST_US = 4500 };
 
 void waiting_free(struct waiting *w)
 {
@@ -150,13 +151,17 @@ static void decide_one(struct engine *e, struct waiting *w)
     turn_handle(e, &event);
 }
 
-static int on_decide(sd_event_source *source, void *userdata)
+static bool is_flood(const struct engine *e)
 {
-    struct engine *e = userdata;
-    const int64_t started = now_read().boot_us;
+    return e->ingest_waiting >= FLOOD;
+}
+
+static void decide_slice(struct engine *e)
+{
+    const int64_t until = now_read().boot_us + (is_flood(e) ? FLOOD_SLICE_US : SLICE_US);
     if (e->queue_len == 0 && e->spilled)
         read_spilled(e);
-    while (e->queue_head && !e->broken && now_read().boot_us - started < SLICE_US) {
+    while (e->queue_head && !e->broken && now_read().boot_us < until) {
         struct waiting *w = e->queue_head;
         e->queue_head = w->next;
         if (!e->queue_head)
@@ -165,34 +170,36 @@ static int on_decide(sd_event_source *source, void *userdata)
         decide_one(e, w);
         waiting_free(w);
     }
-    const bool more = (e->queue_head || e->spilled) && !e->broken;
-    e->overdue_boot_us = now_read().boot_us + OVERDUE_US;
-    sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IDLE);
-    return sd_event_source_set_enabled(source, more ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static int on_decide(sd_event_source *source, uint64_t usec _unused_, void *userdata)
+{
+    struct engine *e = userdata;
+    decide_slice(e);
+    if (e->broken || !(e->queue_head || e->spilled))
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    sd_event_source_set_time_relative(source, is_flood(e) ? FLOOD_REST_US : 0);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 void queue_kick(struct engine *e)
 {
+    int enabled = SD_EVENT_OFF;
     if (e->broken || e->stopping || !(e->queue_head || e->spilled))
         return;
-    int enabled = SD_EVENT_OFF;
     sd_event_source_get_enabled(e->decide_source, &enabled);
-    const int64_t now = now_read().boot_us;
-    if (enabled == SD_EVENT_OFF) {
-        e->overdue_boot_us = now + OVERDUE_US;
-        sd_event_source_set_enabled(e->decide_source, SD_EVENT_ON);
-    } else if (now > e->overdue_boot_us) {
-        sd_event_source_set_priority(e->decide_source, SD_EVENT_PRIORITY_IMPORTANT);
-    }
+    if (enabled != SD_EVENT_OFF)
+        return;
+    sd_event_source_set_time_relative(e->decide_source, 0);
+    sd_event_source_set_enabled(e->decide_source, SD_EVENT_ONESHOT);
 }
 
 int queue_start(struct engine *e, struct error *err)
 {
     e->queue_tail = &e->queue_head;
-    int r = sd_event_add_defer(e->event, &e->decide_source, on_decide, e);
+    int r = sd_event_add_time(e->event, &e->decide_source, CLOCK_BOOTTIME, 0, 1, on_decide, e);
     if (r < 0)
         return error_set(err, r, "cannot start the deciding source: %s", strerror(-r));
-    sd_event_source_set_priority(e->decide_source, SD_EVENT_PRIORITY_IDLE);
     sd_event_source_set_description(e->decide_source, "decide");
     return sd_event_source_set_enabled(e->decide_source, SD_EVENT_OFF);
 }
