@@ -33,10 +33,48 @@ void template_hash(const json_t *template, char buf[11])
     buf[10] = '\0';
 }
 
-void wake_at(struct sim *sim, int64_t boot_us)
+void wake_at(struct object *o, int64_t boot_us)
 {
-    if (sim->wake_us == 0 || boot_us < sim->wake_us)
-        sim->wake_us = boot_us;
+    if (o->wake_us == 0 || boot_us < o->wake_us)
+        o->wake_us = boot_us;
+}
+
+bool object_due(const struct sim *sim, const struct object *o)
+{
+    return o->version > o->synced || o->touched > o->synced || (o->wake_us && sim->now.boot_us >= o->wake_us);
+}
+
+void object_begin(const struct sim *sim, struct object *o)
+{
+    o->synced = store_version(sim->store);
+    o->wake_us = 0;
+}
+
+/* The nearest time that any object waits for. */
+static int64_t next_wake(struct sim *sim)
+{
+    static const enum kind_id waiting[] = {KIND_POD, KIND_DEPLOYMENT};
+    int64_t next_us = 0;
+    for (size_t k = 0; k < ARRAY_SIZE(waiting); k++) {
+        _cleanup_free_ struct object **all = NULL;
+        const size_t n = store_list(sim->store, waiting[k], NULL, &all);
+        for (size_t i = 0; i < n; i++)
+            if (all[i]->wake_us && (!next_us || all[i]->wake_us < next_us))
+                next_us = all[i]->wake_us;
+    }
+    return next_us;
+}
+
+/* Whether any of the kinds changed since *seen. */
+static bool changed(const struct sim *sim, const enum kind_id *ids, size_t n, uint64_t *seen)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < n; i++)
+        if (store_kind_version(sim->store, ids[i]) > last)
+            last = store_kind_version(sim->store, ids[i]);
+    const bool news = last != *seen;
+    *seen = last;
+    return news;
 }
 
 void patch_status(struct sim *sim, struct object *o, json_t *status)
@@ -158,7 +196,6 @@ void controllers_tick(struct sim *sim)
     if (!due && store_version(sim->store) == sim->seen_version)
         return;
     sim->seen_version = store_version(sim->store);
-    sim->wake_us = 0;
     collect_garbage(sim);
     deployments_tick(sim);
     statefulsets_tick(sim);
@@ -167,8 +204,13 @@ void controllers_tick(struct sim *sim)
     replicasets_tick(sim);
     claims_tick(sim);
     pods_tick(sim);
-    endpoints_tick(sim);
-    disruption_tick(sim);
+    static const enum kind_id for_endpoints[] = {KIND_POD, KIND_SERVICE, KIND_ENDPOINTS};
+    static const enum kind_id for_budgets[] = {KIND_POD, KIND_PDB, KIND_REPLICASET};
+    if (changed(sim, for_endpoints, ARRAY_SIZE(for_endpoints), &sim->seen_endpoints))
+        endpoints_tick(sim);
+    if (changed(sim, for_budgets, ARRAY_SIZE(for_budgets), &sim->seen_budgets))
+        disruption_tick(sim);
+    sim->wake_us = next_wake(sim);
     store_reap(sim->store);
 }
 

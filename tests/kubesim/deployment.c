@@ -309,7 +309,7 @@ static bool deadline_passed(struct sim *sim, const struct rollout *r)
         return false;
     const int64_t due_us = from_us + deadline_s * USEC_PER_SEC;
     if (sim->now.wall_us < due_us)
-        wake_at(sim, sim->now.boot_us + (due_us - sim->now.wall_us));
+        wake_at(r->deployment, sim->now.boot_us + (due_us - sim->now.wall_us));
     return sim->now.wall_us >= due_us;
 }
 
@@ -427,6 +427,7 @@ static void bounds(struct rollout *r)
 static void reconcile(struct sim *sim, struct object *deployment)
 {
     struct rollout r = {.deployment = deployment};
+    object_begin(sim, deployment);
     bounds(&r);
     r.n = store_children(sim->store, KIND_REPLICASET, deployment->uid, &r.sets);
     const bool paused = json_bool_or(spec_of(deployment), "paused", false);
@@ -448,6 +449,7 @@ void deployments_tick(struct sim *sim)
     _cleanup_free_ struct object **all = NULL;
     const size_t n = store_list(sim->store, KIND_DEPLOYMENT, NULL, &all);
     for (size_t i = 0; i < n; i++)
-        if (!all[i]->removed && !json_path(all[i]->json, "metadata", "deletionTimestamp", NULL))
+        if (!all[i]->removed && object_due(sim, all[i]) &&
+            !json_path(all[i]->json, "metadata", "deletionTimestamp", NULL))
             reconcile(sim, all[i]);
 }

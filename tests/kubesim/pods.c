@@ -104,7 +104,7 @@ struct play { /* what the pod should report */
     int64_t restarts;
 };
 
-static struct play play_of(struct sim *sim, const struct object *pod)
+static struct play play_of(const struct sim *sim, struct object *pod)
 {
     struct play p = {.waiting = note(pod, "sim/waiting"), .phase = "Running", .job = owned_by(pod, "Job")};
     p.ready = !str_eq(note(pod, "sim/ready"), "never");
@@ -122,7 +122,7 @@ static struct play play_of(struct sim *sim, const struct object *pod)
         p.ready = false;
         p.phase = str_starts(p.waiting, "Image") ? "Pending" : "Running";
         p.restarts = (sim->now.boot_us - pod->since_us) / RESTART_PERIOD_US + 1;
-        wake_at(sim, pod->since_us + p.restarts * RESTART_PERIOD_US);
+        wake_at(pod, pod->since_us + p.restarts * RESTART_PERIOD_US);
     }
     return p;
 }
@@ -208,7 +208,7 @@ static void end_pod(struct sim *sim, struct object *pod)
 {
     const int64_t due_us = pod->since_us + sim->options.stop_delay_us;
     if (sim->now.boot_us < due_us) {
-        wake_at(sim, due_us);
+        wake_at(pod, due_us);
         return;
     }
     json_t *next = json_deep_copy(pod->json);
@@ -244,7 +244,7 @@ static void step(struct sim *sim, struct object *pod, struct object *const *node
     if (sim->now.boot_us >= due_us)
         report(sim, pod);
     else
-        wake_at(sim, due_us);
+        wake_at(pod, due_us);
 }
 
 void pods_tick(struct sim *sim)
@@ -252,9 +252,15 @@ void pods_tick(struct sim *sim)
     _cleanup_free_ struct object **pods = NULL, **nodes = NULL;
     const size_t n = store_list(sim->store, KIND_POD, NULL, &pods);
     const size_t n_nodes = store_list(sim->store, KIND_NODE, NULL, &nodes);
-    for (size_t i = 0; i < n; i++)
-        if (!pods[i]->removed)
-            step(sim, pods[i], nodes, n_nodes);
+    const uint64_t nodes_version = store_kind_version(sim->store, KIND_NODE);
+    const bool new_nodes = nodes_version != sim->seen_nodes;
+    sim->seen_nodes = nodes_version;
+    for (size_t i = 0; i < n; i++) {
+        if (pods[i]->removed || (!new_nodes && !object_due(sim, pods[i])))
+            continue;
+        object_begin(sim, pods[i]);
+        step(sim, pods[i], nodes, n_nodes);
+    }
 }
 
 /* A pending claim is bound; a bound one that asks for more grows. */

@@ -250,7 +250,7 @@ static bool owner_is_gone(struct sim *sim, const struct object *o)
     size_t i;
     json_t *reference;
     json_array_foreach (owners, i, reference)
-        if (store_has_uid(sim->store, json_text_or(reference, "uid", "")))
+        if (store_by_uid(sim->store, json_text_or(reference, "uid", "")))
             return false;
     return json_array_size(owners) > 0;
 }
@@ -274,6 +274,9 @@ static void empty_namespace(struct sim *sim, struct object *ns)
 
 void collect_garbage(struct sim *sim)
 {
+    if (store_garbage_version(sim->store) == sim->seen_garbage)
+        return;
+    sim->seen_garbage = store_garbage_version(sim->store);
     for (int id = 0; id < KIND_COUNT; id++) {
         _cleanup_free_ struct object **all = NULL;
         const size_t n = store_list(sim->store, (enum kind_id)id, NULL, &all);

@@ -35,8 +35,9 @@ struct sim {
     struct faults *faults;
     FILE *audit; /* NULL: none */
     struct now now;
-    uint64_t seen_version; /* the store's, when the controllers last ran */
-    int64_t wake_us;       /* boot clock: when a controller wants to run although nothing changed; 0: never */
+    uint64_t seen_version;                                           /* the store's, when the controllers last ran */
+    uint64_t seen_garbage, seen_nodes, seen_endpoints, seen_budgets; /* likewise, of what each of them depends on */
+    int64_t wake_us; /* boot clock: when a controller wants to run although nothing changed; 0: never */
 };
 
 struct request { /* everything borrowed, valid while the request is served */
@@ -112,7 +113,10 @@ bool label_selector_matches(const json_t *selector, const json_t *labels);
 
 /* controllers: controllers.c runs them all; each is one pass over what it owns */
 void controllers_tick(struct sim *sim);
-void wake_at(struct sim *sim, int64_t boot_us);
+/* Whether an object, or one that it controls, changed since object_begin(), or its time has come. */
+bool object_due(const struct sim *sim, const struct object *o);
+void object_begin(const struct sim *sim, struct object *o);
+void wake_at(struct object *o, int64_t boot_us);
 void deployments_tick(struct sim *sim);
 void replicasets_tick(struct sim *sim);
 void statefulsets_tick(struct sim *sim);

@@ -1,6 +1,7 @@
 #include "store.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -9,16 +10,20 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define UID_SLOTS 4096
+
 struct bucket {
     struct object **items; /* sorted by namespace, name */
     size_t n, cap;
     struct object **by_owner; /* sorted by owner_uid; rebuilt when `stale` */
     size_t owned;
     bool stale;
+    uint64_t version;
 };
 
 struct store {
     struct bucket buckets[KIND_COUNT];
+    struct object *by_uid[UID_SLOTS];
     struct object **removed;
     size_t removed_n, removed_cap;
     uint64_t version, garbage_version;
@@ -136,13 +141,33 @@ size_t store_children(struct store *s, enum kind_id id, const char *owner_uid, s
     return n;
 }
 
-bool store_has_uid(struct store *s, const char *uid)
+static struct object **uid_slot(const struct store *s, const char *uid)
 {
-    for (size_t i = 0; i < KIND_COUNT; i++)
-        for (size_t j = 0; j < s->buckets[i].n; j++)
-            if (str_eq(s->buckets[i].items[j]->uid, uid))
-                return true;
-    return false;
+    return (struct object **)&s->by_uid[fnv1a64(FNV1A64_INIT, uid, strlen(uid)) % UID_SLOTS];
+}
+
+struct object *store_by_uid(const struct store *s, const char *uid)
+{
+    struct object *o = *uid_slot(s, uid);
+    while (o && !str_eq(o->uid, uid))
+        o = o->same_hash;
+    return o;
+}
+
+static void index_uid(struct store *s, struct object *o)
+{
+    struct object **slot = uid_slot(s, o->uid);
+    o->same_hash = *slot;
+    *slot = o;
+}
+
+static void forget_uid(struct store *s, const struct object *o)
+{
+    struct object **slot = uid_slot(s, o->uid);
+    while (*slot && *slot != o)
+        slot = &(*slot)->same_hash;
+    if (*slot)
+        *slot = o->same_hash;
 }
 
 char *uuid_new(void)
@@ -163,6 +188,15 @@ static void stamp(struct store *s, json_t *json)
     json_object_set_new(json_object_get(json, "metadata"), "resourceVersion", json_string(version));
 }
 
+/* After every change: the kind's version, and word to the object's controller. */
+static void note_change(struct store *s, struct object *o)
+{
+    o->version = s->buckets[o->kind->id].version = s->version;
+    struct object *owner = o->owner_uid ? store_by_uid(s, o->owner_uid) : NULL;
+    if (owner)
+        owner->touched = s->version;
+}
+
 /* Keeps the index of controllers in step with what the object says. */
 static void note_owner(struct store *s, struct object *o)
 {
@@ -172,8 +206,6 @@ static void note_owner(struct store *s, struct object *o)
     json_array_foreach (json_path(o->json, "metadata", "ownerReferences", NULL), i, reference)
         if (json_bool_or(reference, "controller", false))
             owner = json_text(reference, "uid");
-    if (json_array_size(json_path(o->json, "metadata", "ownerReferences", NULL)) > 0)
-        s->garbage_version++;
     if (str_eq(owner, o->owner_uid))
         return;
     str_replace(&o->owner_uid, owner);
@@ -199,8 +231,17 @@ struct object *store_insert(struct store *s, const struct kind *kind, json_t *js
     b->items[at] = o;
     b->n++;
     b->stale = true;
+    index_uid(s, o);
     note_owner(s, o);
+    note_change(s, o);
+    if (json_array_size(json_object_get(meta, "ownerReferences")))
+        s->garbage_version++;
     return o;
+}
+
+static bool json_equal_or_none(const json_t *a, const json_t *b)
+{
+    return a && b ? json_equal(a, b) : a == b;
 }
 
 bool store_replace(struct store *s, struct object *o, json_t *json)
@@ -213,9 +254,14 @@ bool store_replace(struct store *s, struct object *o, json_t *json)
         return false;
     }
     stamp(s, json);
+    if (json_object_get(meta, "deletionTimestamp") ||
+        !json_equal_or_none(json_object_get(meta, "ownerReferences"),
+                            json_path(o->json, "metadata", "ownerReferences", NULL)))
+        s->garbage_version++;
     json_decref(o->json);
     o->json = json;
     note_owner(s, o);
+    note_change(s, o);
     return true;
 }
 
@@ -229,7 +275,9 @@ void store_remove(struct store *s, struct object *o)
     b->n--;
     b->stale = true;
     o->removed = true;
+    forget_uid(s, o);
     s->version++;
+    note_change(s, o);
     s->garbage_version++;
     if (s->removed_n == s->removed_cap)
         s->removed = xreallocarray(s->removed, s->removed_cap = s->removed_cap ? s->removed_cap * 2 : 16,
@@ -247,6 +295,11 @@ void store_reap(struct store *s)
 uint64_t store_version(const struct store *s)
 {
     return s->version;
+}
+
+uint64_t store_kind_version(const struct store *s, enum kind_id id)
+{
+    return s->buckets[id].version;
 }
 
 uint64_t store_garbage_version(const struct store *s)

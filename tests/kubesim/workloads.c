@@ -96,8 +96,9 @@ void replicasets_tick(struct sim *sim)
     _cleanup_free_ struct object **all = NULL;
     const size_t n = store_list(sim->store, KIND_REPLICASET, NULL, &all);
     for (size_t i = 0; i < n; i++) {
-        if (is_deleted(all[i]))
+        if (is_deleted(all[i]) || !object_due(sim, all[i]))
             continue;
+        object_begin(sim, all[i]);
         sync_replicaset(sim, all[i]);
         status_replicaset(sim, all[i]);
     }
