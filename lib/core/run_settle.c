@@ -162,6 +162,14 @@ static bool looked(struct core *c, struct run *run)
     return true;
 }
 
+static bool post_in_flight(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_peers; i++)
+        if (run->peers[i].in_flight)
+            return true;
+    return false;
+}
+
 bool phase_settle(struct core *c, struct run *run)
 {
     if (run->cleared)
@@ -177,6 +185,9 @@ bool phase_settle(struct core *c, struct run *run)
         run_wake_at(run, next);
         return false;
     }
+    /* The last look must not overtake the post that it judges (settle: 0s). */
+    if (c->now.boot_us >= run->settle_deadline_us && post_in_flight(run))
+        return false;
     run->round_began_us = c->now.boot_us;
     round_open(c, run, &c->cleared_check, 1, c->now.boot_us + 10 * USEC_PER_SEC);
     return true;
