@@ -70,7 +70,10 @@ def request(url, method="GET", body=None, headers=None, timeout=10, context=None
     else:
         conn = http.client.HTTPConnection(u.hostname, u.port, timeout=timeout)
     try:
-        conn.request(method, u.path + ("?" + u.query if u.query else ""), body, headers)
+        try:
+            conn.request(method, u.path + ("?" + u.query if u.query else ""), body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the answer may be there before all was sent: 413
         r = conn.getresponse()
         return Answer(r.status, r.headers, r.read())
     finally:

@@ -48,11 +48,14 @@ class Restart(h.Scene):
 
     def test_killed_right_after_the_webhook_was_answered(self):
         self.world()
-        body = h.payload({"labels": {"alertname": "Broken", "namespace": "shop", "deployment": "api"}})
-        self.assertEqual(self.mendd.webhook(body).status, 200)
+        alert = {"labels": {"alertname": "Broken", "namespace": "shop", "deployment": "api"}}
+        self.assertEqual(self.mendd.webhook(h.payload(alert)).status, 200)
         self.mendd.kill9()
         self.mendd.start()
         run = self.mendd.run_of("Broken")["id"]
+        self.mendd.wait_run(run, state="settling")
+        resolved = h.payload({**alert, "endsAt": "2026-01-05T10:10:00Z"}, status="resolved")
+        self.assertEqual(self.mendd.webhook(resolved).status, 200)
         self.assertEqual(self.mendd.wait_done(run)["outcome"], "resolved")
         self.assertEqual(len(self.patches()), 1)
         self.assertEqual(len(self.mendd.records()), 1, "one alert, one record")
