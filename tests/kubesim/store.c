@@ -188,13 +188,13 @@ static void stamp(struct store *s, json_t *json)
     json_object_set_new(json_object_get(json, "metadata"), "resourceVersion", json_string(version));
 }
 
-/* After every change: the kind's version, and word to the object's controller. */
+/* After every change: the kind's version, and word to the object's controller and that one's (a Deployment waits for
+ * the pods of its sets to be gone). */
 static void note_change(struct store *s, struct object *o)
 {
     o->version = s->buckets[o->kind->id].version = s->version;
-    struct object *owner = o->owner_uid ? store_by_uid(s, o->owner_uid) : NULL;
-    if (owner)
-        owner->touched = s->version;
+    for (int up = 0; up < 3 && (o = o->owner_uid ? store_by_uid(s, o->owner_uid) : NULL); up++)
+        o->touched = s->version;
 }
 
 /* Keeps the index of controllers in step with what the object says. */
