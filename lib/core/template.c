@@ -224,11 +224,14 @@ struct checking {
     struct error *err;
 };
 
-static int unknown(struct error *err, const char *what, const char *name, const char *const candidates[])
+/* `prefix`: the root and its dot, where only the name behind it is wrong. */
+static int unknown(struct error *err, const char *what, const char *prefix, const char *name,
+                   const char *const candidates[])
 {
     const char *near = did_you_mean(name, candidates);
-    return error_set(err, -EINVAL, "unknown %s \"%s\"%s%s%s", what, name, near ? " (did you mean \"" : "",
-                     near ? near : "", near ? "\"?)" : "");
+    if (!near)
+        return error_set(err, -EINVAL, "unknown %s \"%s%s\"", what, prefix, name);
+    return error_set(err, -EINVAL, "unknown %s \"%s%s\" (did you mean \"%s%s\"?)", what, prefix, name, prefix, near);
 }
 
 static int check_var_name(const struct checking *c, const struct variable *v)
@@ -241,23 +244,23 @@ static int check_var_name(const struct checking *c, const struct variable *v)
     json_t *value;
     json_object_foreach ((json_t *)c->vars, key, value)
         names[n++] = key;
-    return unknown(c->err, "template variable vars.", v->name, names);
+    return unknown(c->err, "template variable", "vars.", v->name, names);
 }
 
 static int check_variable(const struct checking *c, const struct variable *v)
 {
     if (!str_in(v->root, roots))
-        return unknown(c->err, "template variable", v->root, roots);
+        return unknown(c->err, "template variable", "", v->root, roots);
     if (str_eq(v->root, "vars"))
         return check_var_name(c, v);
     if (str_eq(v->root, "target") && (c->flags & TEMPLATE_NO_TARGET))
         return error_set(c->err, -EINVAL, "target.%s is not known yet here", v->name);
     if (str_eq(v->root, "target") && !str_in(v->name, target_names))
-        return unknown(c->err, "variable target.", v->name, target_names);
+        return unknown(c->err, "template variable", "target.", v->name, target_names);
     if (str_eq(v->root, "alert") && !str_in(v->name, alert_names))
-        return unknown(c->err, "variable alert.", v->name, alert_names);
+        return unknown(c->err, "template variable", "alert.", v->name, alert_names);
     if (str_eq(v->root, "run") && !str_in(v->name, run_names))
-        return unknown(c->err, "variable run.", v->name, run_names);
+        return unknown(c->err, "template variable", "run.", v->name, run_names);
     return 0;
 }
 
@@ -267,7 +270,7 @@ static int check_filter(const struct checking *c, const struct filter *f)
     while (i < ARRAY_SIZE(filters) && !str_eq(filters[i].name, f->name))
         i++;
     if (i == ARRAY_SIZE(filters))
-        return unknown(c->err, "filter", f->name, filter_names);
+        return unknown(c->err, "filter", "", f->name, filter_names);
     if (f->n_args != filters[i].n_args)
         return error_set(c->err, -EINVAL, "filter \"%s\" takes %zu arguments, here are %zu", f->name, filters[i].n_args,
                          f->n_args);

@@ -336,7 +336,7 @@ static void test_templates(void **state)
     REFUSES(HEAD TARGET STEPS
             "  verify:\n    checks:\n    - {check: redis, with: {address: \"{{ vars.onw }}\", command: "
             "[\"{{ label.x }}\", \"{{ labels.x | uper }}\"]}}\n  vars: {own: x}\n",
-            "8:38: unknown template variable vars. \"onw\" (did you mean \"own\"?)",
+            "8:38: unknown template variable \"vars.onw\" (did you mean \"vars.own\"?)",
             "8:66: unknown template variable \"label\" (did you mean \"labels\"?)",
             "8:83: unknown filter \"uper\" (did you mean \"upper\"?)");
     REFUSES(HEAD "  vars: {own: x}\n  target:\n    kind: Deployment\n"

@@ -112,7 +112,7 @@ static void faults(void **state)
     const struct world *w = *state;
     expect_fault(w, "{{ labels.x", 0, "expected }}");
     expect_fault(w, "{{ label.x }}", 0, "did you mean \"labels\"?");
-    expect_fault(w, "{{ vars.rediss }}", 0, "did you mean \"redis\"?");
+    expect_fault(w, "{{ vars.rediss }}", 0, "did you mean \"vars.redis\"?");
     expect_fault(w, "{{ labels.x | lowr }}", 0, "did you mean \"lower\"?");
     expect_fault(w, "{{ labels.x | default }}", 0, "takes 1 arguments, here are 0");
     expect_fault(w, "{{ labels.x | replace: \"a\" }}", 0, "takes 2 arguments, here are 1");
