@@ -1,5 +1,6 @@
 """Much at once: the loop answers on while a large payload is taken in, and while thousands of connections do nothing."""
 import json
+import pathlib
 import socket
 import threading
 import time
@@ -14,22 +15,36 @@ class Load(h.Scene):
         self.mendd.configure(self.sim.kubeconfig(self.mendd.folder / "kubeconfig"), unmatched="record")
         self.mendd.with_playbooks(h.restart_playbook()).start()
 
+    def waited_for_a_core_ms(self):
+        """How long the daemon's loop and this thread have stood in the kernel's queue for a core: the machine's doing, not theirs."""
+        total = 0
+        for path in (f"/proc/{self.mendd.process.pid}/task/{self.mendd.process.pid}/schedstat", "/proc/thread-self/schedstat"):
+            total += int(pathlib.Path(path).read_text().split()[1])
+        return total / 1e6
+
     def healthy_while(self, work):
         """Runs work() in a thread and asks /-/healthy all the while; the slowest answer, in ms."""
         result, slowest, asked = [], 0.0, 0
-        thread = threading.Thread(target=lambda: result.append(work()))
+
+        def run():
+            try:
+                result.append(work())
+            except Exception as e:  # shown by the assertion below
+                result.append(e)
+        thread = threading.Thread(target=run)
         thread.start()
         while thread.is_alive() or asked < 20:
-            begun = time.monotonic()
+            queued, begun = self.waited_for_a_core_ms(), time.monotonic()
             self.assertEqual(self.mendd.get("/-/healthy").status, 200)
-            slowest, asked = max(slowest, (time.monotonic() - begun) * 1000), asked + 1
+            took = (time.monotonic() - begun) * 1000
+            slowest, asked = max(slowest, took - (self.waited_for_a_core_ms() - queued)), asked + 1
             time.sleep(0.005)  # a load of its own would measure itself
         thread.join()
+        self.assertNotIsInstance(result[0], Exception, result[0])
         return result[0], slowest, asked
 
     def test_ten_thousand_alerts_in_one_payload(self):
-        """The best of three, so that a machine that is busy with other things is not taken for a loop that stands still: that one
-        would stand still each time."""
+        """The best of three: a loop that stands still for a payload stands still each time."""
         slowest_of = []
         for attempt in range(1, 4):
             body = self.ten_thousand(attempt)
