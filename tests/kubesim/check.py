@@ -3,7 +3,7 @@
 
   check.py build/bin/kubesim
 """
-import http.client, json, os, socket, subprocess, sys, tempfile, time, unittest
+import http.client, json, os, shutil, socket, ssl, subprocess, sys, tempfile, time, unittest, urllib.request
 
 PROGRAM = sys.argv.pop(1)
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}, "spec": {
@@ -138,6 +138,20 @@ class KubesimTest(unittest.TestCase):
         for bad in ([{"kind": "Frob", "apiVersion": "v1"}], {"kind": "Pod", "apiVersion": "v1"}, [1], 7, "x",
                     {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "../x"}, "spec": {"containers": []}}):
             self.assertEqual(self.ask("POST", "/_sim/load", bad)[0], 400, bad)
+
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl to make a certificate with")
+    def test_tls(self):
+        cert, key = (os.path.join(self.folder.name, name) for name in ("cert", "key"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=kubesim", "-addext",
+                        "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, stderr=subprocess.DEVNULL)
+        with subprocess.Popen([PROGRAM, "--tls-cert", cert, "--tls-key", key], stdout=subprocess.PIPE, text=True) as process:
+            url = process.stdout.readline().split()[1]
+            try:
+                context = ssl.create_default_context(cafile=cert)
+                with urllib.request.urlopen(url + "/readyz", context=context, timeout=5) as answer:
+                    self.assertEqual(answer.read(), b"ok")
+            finally:
+                process.terminate()
 
     def test_hostile_requests(self):
         pods = "/api/v1/namespaces/shop/pods"

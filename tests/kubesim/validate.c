@@ -150,8 +150,8 @@ static void check_job_template(struct check *c, const json_t *spec)
 {
     const char *policy = json_path_text(spec, "template", "spec", "restartPolicy", NULL);
     if (str_eq(policy, "Always"))
-        fail_invalid(c->answer, c->kind, c->name, "spec.template.spec.restartPolicy", "FieldValueNotSupported",
-                     "Unsupported value: \"Always\": supported values: \"OnFailure\", \"Never\"");
+        fail_invalid(c->answer, c->kind, c->name, "spec.template.spec.restartPolicy", "FieldValueRequired",
+                     "Required value: valid values: \"OnFailure\", \"Never\"");
 }
 
 static void check_service(struct check *c, const json_t *spec)
