@@ -110,7 +110,7 @@ static int one_log(const struct action_in *in, const json_t *pod, struct action_
     const char *container = choose_container(in, pod);
     const bool previous = json_bool_or(in->with, "previous", false) && has_previous(pod, container);
     _cleanup_free_ char *path = log_path_new(in, pod, container, previous);
-    const json_t *answer = ask_kube_text(in->asks, in->cluster, path, TEXT_MAX);
+    const json_t *answer = ask_kube_text(in->asks, in->cluster, path, TEXT_MAX, 0);
     if (!answer)
         return -EAGAIN;
     _cleanup_error_ struct error err = ERROR_NONE;

@@ -112,13 +112,25 @@ static int judge_direct(const struct check_in *in, const char *url, struct check
     return check_say(ret, v, "%s", strbuf_str(&words));
 }
 
-/* One request through the proxy. -EAGAIN, or 0 with *ret_verdict. */
+/* One request through the proxy. -EAGAIN, or 0 with *ret_verdict. Who did not answer in time, the service or the API
+ * server in front of it? The API server's own /version tells: everybody may ask it, and any status is an answer. */
 static int judge_proxied(const struct check_in *in, const char *path, const char *what, enum verdict *ret_verdict,
                          struct strbuf *words)
 {
-    const json_t *answer = ask_kube_text(in->asks, in->cluster, path, TEXT_MAX);
+    const int64_t timeout_ms = json_int_or(in->with, "timeout", TIMEOUT_MS);
+    const json_t *answer = ask_kube_text(in->asks, in->cluster, path, TEXT_MAX, timeout_ms);
     if (!answer)
         return -EAGAIN;
+    if (str_eq(json_text(answer, "error"), "timeout")) {
+        const json_t *version = ask_kube(in->asks, in->cluster, "/version");
+        if (!version)
+            return -EAGAIN;
+        if (answer_status(version) > 0) {
+            words_add(words, "%s: no answer within %lld ms", what, (long long)timeout_ms);
+            *ret_verdict = VERDICT_FAIL;
+            return 0;
+        }
+    }
     if (json_text(answer, "error")) { /* the API server did not answer: nothing is known of the service */
         words_add(words, "%s: the API server could not be asked: %s", what, json_text_or(answer, "message", ""));
         *ret_verdict = VERDICT_UNKNOWN;
@@ -203,8 +215,8 @@ static const struct param http_params[] = {
     {"status", PARAM_INTS, false, NULL, "the status, or a list of those that are fine (200)"},
     {"contains", PARAM_TEXT, false, NULL, "text that the body must hold"},
     {"json", PARAM_ANY, false, NULL, "{pointer: \"/status\", equals: ok}: a value in the body"},
-    {"max_latency", PARAM_DURATION, false, NULL, "it must answer within this (via direct)"},
-    {"timeout", PARAM_DURATION, false, NULL, "how long it may take at all (5s; via direct)"},
+    {"max_latency", PARAM_DURATION, false, NULL, "it must answer within this"},
+    {"timeout", PARAM_DURATION, false, NULL, "how long it may take at all (5s)"},
     {"ca_file", PARAM_TEXT, false, NULL, "the CA that signed its certificate (via direct)"},
     {"insecure", PARAM_BOOL, false, NULL, "do not verify its certificate (false)"},
     {0},

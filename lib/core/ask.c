@@ -53,10 +53,13 @@ const json_t *ask_kube(struct asks *a, const char *cluster, const char *path)
     return ask(a, json_pack("{s:s, s:s, s:s}", "ask", "kube", "cluster", cluster ? cluster : "", "path", path));
 }
 
-const json_t *ask_kube_text(struct asks *a, const char *cluster, const char *path, int max)
+const json_t *ask_kube_text(struct asks *a, const char *cluster, const char *path, int max, int64_t timeout_ms)
 {
-    return ask(a, json_pack("{s:s, s:s, s:s, s:b, s:i}", "ask", "kube", "cluster", cluster ? cluster : "", "path", path,
-                            "text", 1, "max", max));
+    json_t *question = json_pack("{s:s, s:s, s:s, s:b, s:i}", "ask", "kube", "cluster", cluster ? cluster : "", "path",
+                                 path, "text", 1, "max", max);
+    if (timeout_ms > 0)
+        json_object_set_new(question, "timeout_ms", json_integer(timeout_ms));
+    return ask(a, question);
 }
 
 const json_t *ask_alertmanager(struct asks *a, int peer, const char *path)

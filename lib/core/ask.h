@@ -6,7 +6,8 @@
  *
  * Questions                                                             answers
  *   {"ask":"kube", "cluster":"prod", "path":"/api/v1/…?…"}               {"status":200, "body":{…}}
- *   {"ask":"kube", …, "text":true, "max":65536}   (logs)                 {"status":200, "text":"…"}
+ *   {"ask":"kube", …, "text":true, "max":65536, "timeout_ms"}            {"status":200, "text":"…", "latency_ms":12}
+ *     (logs, and what stands behind the API server's proxy)
  *   {"ask":"http", "url", "method", "headers":{}, "body", "timeout_ms", "ca_file", "insecure"}
  *                                                                        {"status":503, "text":"…", "latency_ms":12}
  *   {"ask":"tcp", "address":"host:port", "timeout_ms"}                   {"status":0, "latency_ms":1}
@@ -38,7 +39,8 @@ void asks_answer(struct asks *a, const json_t *question, json_t *answer_new);
 
 /* GET of a Kubernetes path. `path` is complete and encoded: build it with kube_path(). */
 const json_t *ask_kube(struct asks *a, const char *cluster, const char *path);
-const json_t *ask_kube_text(struct asks *a, const char *cluster, const char *path, int max);
+/* Its answer as text, cut off after `max` bytes. timeout_ms 0: what every question has. */
+const json_t *ask_kube_text(struct asks *a, const char *cluster, const char *path, int max, int64_t timeout_ms);
 const json_t *ask_alertmanager(struct asks *a, int peer, const char *path);
 
 /* HTTP status of an answer, or 0 if there was none. */

@@ -65,6 +65,8 @@ static void send_kube(struct sent *s, const char *cluster, const struct kube_req
     struct kube_client *client = clusters_find(s->engine->clusters, cluster, &why);
     if (!client)
         answer_local(s, why);
+    else if (req->class == KUBE_READ && shared_read_applies(req->path))
+        shared_read(s->engine->shared_reads, client, req, on_answer, s);
     else
         kube_request_start(client, req, on_answer, s);
 }
@@ -76,12 +78,14 @@ static void send_question(struct sent *s, const struct out *o)
     if (o->check)
         s->engine->stats.checks++;
     if (str_eq(ask, "kube")) {
-        const struct kube_request req = {.class = o->check ? KUBE_CHECK : KUBE_READ,
-                                         .method = "GET",
-                                         .path = json_text_or(q, "path", ""),
-                                         .text = json_bool_or(q, "text", false),
-                                         .max_text = (int)json_int_or(q, "max", 0),
-                                         .timeout_ms = o->timeout_ms};
+        const int64_t own_ms = json_int_or(q, "timeout_ms", 0);
+        const struct kube_request req = {
+            .class = o->check ? KUBE_CHECK : KUBE_READ,
+            .method = "GET",
+            .path = json_text_or(q, "path", ""),
+            .text = json_bool_or(q, "text", false),
+            .max_text = (int)json_int_or(q, "max", 0),
+            .timeout_ms = own_ms > 0 && (o->timeout_ms <= 0 || own_ms < o->timeout_ms) ? (int)own_ms : o->timeout_ms};
         send_kube(s, json_text(q, "cluster"), &req);
     } else if (str_eq(ask, "alertmanager")) {
         clusters_alertmanager(s->engine->clusters, (int)json_int_or(q, "peer", 0), json_text_or(q, "path", ""), NULL,

@@ -2,6 +2,7 @@
  * it is a proxy's page or another program's, and its first words are what helps. */
 #include "kube/client_internal.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -21,6 +22,8 @@ json_t *kube_answer_new(const struct kube_call *call, const struct http_result *
     if (r->error != HTTP_OK)
         return kube_answer_error_new(call, http_error_name(r->error), r->message, r->sent);
     json_t *answer = json_pack("{s:I}", "status", (json_int_t)r->status);
+    if (call->text)
+        json_object_set_new(answer, "latency_ms", json_integer(r->latency_us / USEC_PER_MSEC));
     const bool text_wanted = call->text && r->status >= 200 && r->status < 300;
     json_t *body = text_wanted ? NULL : json_parse(r->body, r->body_len, KUBE_ANSWER_MAX, false, NULL);
     if (body) {

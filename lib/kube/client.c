@@ -104,6 +104,8 @@ static bool tried_again(struct kube_call *call, const struct http_result *r)
         arm(call->client);
         return true;
     }
+    if (call->proxied) /* "later" is what that program says to its callers: whoever looks at its health wants to know */
+        return false;
     if (r->status == 429)
         return try_later(call, r->retry_after_s >= 0 ? r->retry_after_s : 1);
     return r->status >= 500 && r->retry_after_s >= 0 && try_later(call, r->retry_after_s);

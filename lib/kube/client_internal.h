@@ -26,7 +26,7 @@ struct kube_call {
     struct kube_calls *list;
     enum kube_class class;
     char *method, *url, *content_type, *body;
-    bool text, once, token_retried;
+    bool text, once, proxied, token_retried; /* proxied: another program behind the API server answers */
     int max_text, retries;
     int64_t deadline_us; /* CLOCK_MONOTONIC */
     struct http_call *http;

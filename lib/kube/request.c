@@ -82,6 +82,7 @@ struct kube_call *kube_call_new(struct kube_client *c, const struct kube_request
     call->text = req->text;
     call->max_text = req->max_text > 0 ? req->max_text : KUBE_TEXT_MAX;
     call->once = req->once;
+    call->proxied = is_proxied(req->path);
     call->deadline_us = kube_monotonic_us() + (req->timeout_ms > 0 ? req->timeout_ms : KUBE_TIMEOUT_MS) * USEC_PER_MSEC;
     return call;
 }

@@ -17,7 +17,7 @@ static void a_question_is_asked_once(void **state)
     assert_null(ask(&a, json_pack("{s:s, s:s, s:s}", "path", "/api/v1/nodes", "ask", "kube", "cluster", "prod")));
     assert_int_equal(json_array_size(a.wanted), 1);
     assert_null(ask_kube(&a, "other", "/api/v1/nodes"));
-    assert_null(ask_kube_text(&a, "prod", "/api/v1/nodes", 10));
+    assert_null(ask_kube_text(&a, "prod", "/api/v1/nodes", 10, 0));
     assert_null(ask_alertmanager(&a, 0, "/api/v2/alerts"));
     assert_int_equal(json_array_size(a.wanted), 4);
     asks_answer(&a, json_array_get(a.wanted, 0), json_pack("{s:i}", "status", 200)); /* the very one that is removed */
