@@ -170,6 +170,7 @@ static int start(struct engine *e, struct faults *faults, struct error *err)
         r = prober_new(e->event, &e->prober, err);
     if (r >= 0)
         r = parser_new(e->event, &e->parser, err);
+    e->shared_reads = shared_reads_new(e->event);
     if (r >= 0)
         r = queue_start(e, err);
     if (r >= 0)
@@ -216,6 +217,7 @@ struct engine *engine_free(struct engine *e)
     turn_drop(e);
     clusters_free(e->clusters); /* what is in flight answers "cancelled" into a core that no longer listens */
     prober_free(e->prober);
+    shared_reads_free(e->shared_reads);
     store_close(e->store);
     core_free(e->core);
     queue_clear(e);

@@ -6,6 +6,7 @@
 #include "core/alert.h"
 #include "engine/clusters.h"
 #include "engine/engine.h"
+#include "engine/shared_reads.h"
 #include "io/probe.h"
 
 #include <systemd/sd-event.h>
@@ -38,6 +39,7 @@ struct engine {
     struct store *store;
     struct clusters *clusters;
     struct prober *prober;
+    struct shared_reads *shared_reads;
     struct parser *parser;
 
     /* decisions */

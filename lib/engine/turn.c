@@ -1,9 +1,10 @@
 /* What a turn of the loop decided goes into the journal, then into the world.
  *
- * Happy path: events are handled (turn_handle) -> their saves collect in one batch, their outs and notes beside it ->
- * at the end of the turn the batch is submitted -> at its commit the notes are logged, the records shown, the outs
- * sent. Failure: the commit fails -> none of it happens; the core knows of things that the journal does not, so it is
- * thrown away and built again from the journal (restore.c). */
+ * Happy path: events are handled (turn_handle) -> their questions leave at once, since they change nothing; their saves
+ * collect in one batch, effects, posts and notes beside it -> at the end of the turn the batch is submitted -> at its
+ * commit the notes are logged, the records shown, the effects sent. Failure: the commit fails -> none of it happens;
+ * the core knows of things that the journal does not, so it is thrown away and built again from the journal
+ * (restore.c). */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -137,6 +138,21 @@ static int on_flush(sd_event_source *source _unused_, void *userdata)
     return 0;
 }
 
+/* Questions change nothing and need not wait for the commit: if it fails, their answers are for a core that is gone. */
+static void ask_at_once(struct engine *e, struct effects *fx)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < fx->n_outs; i++) {
+        if (fx->outs[i].type == OUT_ASK) {
+            send_out(e, &fx->outs[i]);
+            json_decref(fx->outs[i].what);
+        } else {
+            fx->outs[kept++] = fx->outs[i];
+        }
+    }
+    fx->n_outs = kept;
+}
+
 static void collect(struct engine *e, struct turn *t, struct effects *fx)
 {
     for (size_t i = 0; i < fx->n_saves; i++) {
@@ -182,6 +198,7 @@ void turn_handle(struct engine *e, const struct event *event)
         e->turn = turn_new(e);
         sd_event_source_set_enabled(e->flush_source, SD_EVENT_ONESHOT);
     }
+    ask_at_once(e, &fx);
     collect(e, e->turn, &fx);
     effects_clear(&fx);
     arm_tick(e);
