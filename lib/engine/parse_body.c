@@ -46,10 +46,21 @@ static void make_rows(struct parsed *p, const json_t *alerts, const char *status
     }
 }
 
+static char first_byte(const struct parsed *p)
+{
+    size_t i = 0;
+    while (i < p->len && strchr(" \t\r\n", p->body[i]))
+        i++;
+    return i < p->len ? p->body[i] : '\0';
+}
+
 static int parse(struct parsed *p, struct now now)
 {
-    int r = count_tokens(p->body, p->len, &p->err);
-    if (r < 0)
+    if (first_byte(p) == '[') { /* known before a million elements are looked at */
+        error_set(&p->err, -EBADMSG, "not a webhook of Alertmanager: the body is a list, not an object");
+        return 400;
+    }
+    if (count_tokens(p->body, p->len, &p->err) < 0)
         return 413;
     json_error_t at;
     _cleanup_json_ json_t *document = json_loadb(p->body, p->len, JSON_ALLOW_NUL, &at);

@@ -87,6 +87,18 @@ static void too_many_containers_are_413_before_they_are_parsed(void **state _unu
     assert_int_equal(p->status, 413);
 }
 
+static void a_long_list_is_no_webhook(void **state _unused_)
+{
+    struct strbuf b = STRBUF_INIT;
+    strbuf_puts(&b, "[{}");
+    for (size_t i = 0; i < 400 * 1000; i++)
+        strbuf_puts(&b, ",{}");
+    strbuf_putc(&b, ']');
+    size_t len = b.len;
+    _cleanup_(parsed_freep) struct parsed *p = parse_body(strbuf_take(&b), len, (struct now){0});
+    assert_int_equal(p->status, 400);
+}
+
 static void braces_inside_texts_do_not_count(void **state _unused_)
 {
     struct strbuf b = STRBUF_INIT;
@@ -118,6 +130,7 @@ int main(void)
         cmocka_unit_test(what_is_no_webhook_is_400),
         cmocka_unit_test(a_nul_spoils_its_alert_only),
         cmocka_unit_test(too_many_containers_are_413_before_they_are_parsed),
+        cmocka_unit_test(a_long_list_is_no_webhook),
         cmocka_unit_test(braces_inside_texts_do_not_count),
         cmocka_unit_test(deep_nesting_is_an_error),
     };
