@@ -64,8 +64,11 @@ static int refuse_old_rollout(const struct action_in *in, const struct workload 
     const char *since = json_path_text(latest, "metadata", "creationTimestamp", NULL);
     int64_t since_us;
     char age[TIME_TEXT_MAX], most[TIME_TEXT_MAX];
-    if (max_age_ms == 0 || !since || time_parse(since, &since_us) < 0)
+    if (max_age_ms == 0)
         return 0;
+    if (!since || time_parse(since, &since_us) < 0)
+        return error_set(err, -EBUSY, "the present revision of %s does not say since when it is there, and max_age is set",
+                         w->label);
     const int64_t age_ms = (in->now.wall_us - since_us) / USEC_PER_MSEC;
     if (age_ms <= max_age_ms)
         return 0;

@@ -61,6 +61,27 @@ static inline void world_clear(struct world *w)
     target_clear(&w->target);
 }
 
+/* A further owner: the target is found by selector then, as one that names several workloads is. */
+static inline void world_owner(struct world *w, const char *kind, const char *name)
+{
+    struct target *t = &w->target;
+    t->owners = xreallocarray(t->owners, t->n_owners + 1, sizeof(*t->owners));
+    t->owners[t->n_owners++] = (struct object_ref){.api_version = xstrdup("apps/v1"),
+                                                   .kind = xstrdup(kind),
+                                                   .namespace = xstrdup("shop"),
+                                                   .name = xstrdup(name),
+                                                   .uid = xstrdup("u2")};
+}
+
+/* Forgets the answers, for the next case. */
+static inline void world_again(struct world *w)
+{
+    asks_clear(&w->asks);
+    asks_init(&w->asks);
+    w->rounds = 0;
+    json_array_clear(w->asked);
+}
+
 static inline void world_answer(struct world *w, const char *what, const char *answer)
 {
     json_object_set_new(w->answers, what, J(answer));
@@ -107,6 +128,20 @@ static inline int world_plan(struct world *w, const struct action *a, const char
     return r;
 }
 
+/* Plans; the note or the error must hold `words`. The caller clears the plan. */
+static inline void world_expect(struct world *w, const struct action *a, const char *with, int code, const char *words,
+                                struct action_plan *plan)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    world_again(w);
+    const int r = world_plan(w, a, with, plan, &err);
+    const char *said = r < 0 ? error_message(&err) : plan->note ? plan->note : "";
+    if (r != code || !strstr(said, words))
+        fail_msg("%s %s: %d \"%s\", expected %d with \"%s\"", a->name, with ? with : "", r, said, code, words);
+    if (r < 0)
+        assert_null(plan->effects);
+}
+
 static inline enum verdict world_judge(struct world *w, const struct check *c, const char *with, const char *effects,
                                        char **ret_seen)
 {
@@ -130,6 +165,17 @@ static inline enum verdict world_judge(struct world *w, const struct check *c, c
         *ret_seen = xstrdup(result.seen);
     check_result_clear(&result);
     return v;
+}
+
+static inline void world_verdict(struct world *w, const struct check *c, const char *with, const char *effects,
+                                 enum verdict expected, const char *words)
+{
+    _cleanup_free_ char *seen = NULL;
+    world_again(w);
+    const enum verdict v = world_judge(w, c, with, effects, &seen);
+    if (v != expected || !strstr(seen, words))
+        fail_msg("%s %s: %s \"%s\", expected %s with \"%s\"", c->name, with ? with : "", verdict_name(v), seen,
+                 verdict_name(expected), words);
 }
 
 /* The effect number i holds what `expected` says, key by key. */
