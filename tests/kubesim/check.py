@@ -152,6 +152,7 @@ class KubesimTest(unittest.TestCase):
                     self.assertEqual(answer.read(), b"ok")
             finally:
                 process.terminate()
+                self.assertEqual(process.wait(timeout=5), 0)
 
     def test_hostile_requests(self):
         pods = "/api/v1/namespaces/shop/pods"

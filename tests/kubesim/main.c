@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TICK_US (5 * USEC_PER_MSEC) /* controllers run at most this often */
 
@@ -117,6 +118,11 @@ static void run(struct sim *sim, struct http *http)
 {
     struct pollfd fd = {.fd = http_epoll_fd(http), .events = POLLIN};
     int64_t last_us = 0;
+    sigset_t unblocked, ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, &unblocked);
     while (!stopped) {
         int timeout_ms = http_run(http);
         sim->now = now_read();
@@ -132,7 +138,9 @@ static void run(struct sim *sim, struct http *http)
             if (timeout_ms < 0 || wait_ms < timeout_ms)
                 timeout_ms = wait_ms;
         }
-        poll(&fd, 1, timeout_ms);
+        /* signals are blocked but while waiting: none gets lost between the look at `stopped` and the wait */
+        const struct timespec wait = {timeout_ms / 1000, (timeout_ms % 1000) * 1000000L};
+        ppoll(&fd, 1, timeout_ms < 0 ? NULL : &wait, &unblocked);
     }
 }
 
