@@ -153,7 +153,7 @@ static int set_option(struct options *o, int option, const char *value)
     }
 }
 
-/* $STATE_DIRECTORY is systemd's StateDirectory=; of several the first. */
+/* $STATE_DIRECTORY is systemd's StateDirectory=; a list of several does not say which is meant. */
 static const char *default_storage(void)
 {
     const char *dir = getenv("STATE_DIRECTORY");

@@ -5,11 +5,12 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/text.h"
-#include "io/http.h"
 #include "kube/kubeconfig.h"
 
 #include <errno.h>
 #include <string.h>
+
+enum { ALERTMANAGER_ANSWER_MAX = 1 << 26 };
 
 struct cluster {
     char *name,
@@ -25,7 +26,18 @@ struct clusters {
     char **alertmanager_urls;
     size_t n_alertmanagers;
     struct http_client *alertmanager;
+    char *alertmanager_identity; /* what its client is made of, as with clusters */
     char *alertmanager_why, *alertmanager_header_file, *alertmanager_header, *alertmanager_user;
+    struct failure *failures;
+};
+
+/* A call that failed before it left: told with the next turn of the loop, never from within. */
+struct failure {
+    char *why;
+    http_done_cb done;
+    void *userdata;
+    sd_event_source *source;
+    struct failure *next, **link;
 };
 
 /* ---- the clusters ---- */
@@ -90,7 +102,20 @@ struct kube_client *clusters_find(struct clusters *c, const char *name, const ch
 
 /* ---- Alertmanager ---- */
 
-static void open_alertmanager(struct clusters *c, const struct config *config)
+static void alertmanager_client(struct clusters *c, const struct endpoint_auth *a, struct clusters *previous)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const struct http_identity id = {
+        .ca_file = a->ca_file, .cert_file = a->cert_file, .key_file = a->key_file, .insecure = a->insecure};
+    c->alertmanager_identity = xasprintf("%s\n%s\n%s\n%d", a->ca_file ? a->ca_file : "",
+                                         a->cert_file ? a->cert_file : "", a->key_file ? a->key_file : "", a->insecure);
+    if (previous && str_eq(previous->alertmanager_identity, c->alertmanager_identity))
+        c->alertmanager = TAKE_PTR(previous->alertmanager);
+    if (!c->alertmanager && http_client_new(c->event, &id, &c->alertmanager, &err) < 0)
+        c->alertmanager_why = xasprintf("Alertmanager's client: %s", error_message(&err));
+}
+
+static void open_alertmanager(struct clusters *c, const struct config *config, struct clusters *previous)
 {
     const struct endpoint_auth *a = &config->alertmanager_auth;
     c->n_alertmanagers = config->n_alertmanagers;
@@ -99,11 +124,7 @@ static void open_alertmanager(struct clusters *c, const struct config *config)
         c->alertmanager_urls[i] = xstrdup(config->alertmanager_urls[i]);
     if (c->n_alertmanagers == 0)
         return;
-    _cleanup_error_ struct error err = ERROR_NONE;
-    const struct http_identity id = {
-        .ca_file = a->ca_file, .cert_file = a->cert_file, .key_file = a->key_file, .insecure = a->insecure};
-    if (http_client_new(c->event, &id, &c->alertmanager, &err) < 0)
-        c->alertmanager_why = xasprintf("Alertmanager's client: %s", error_message(&err));
+    alertmanager_client(c, a, previous);
     c->alertmanager_user = xstrdup(a->username);
     c->alertmanager_header_file = xstrdup(a->bearer_token_file ? a->bearer_token_file : a->password_file);
     c->alertmanager_header = xstrdup(a->bearer_token ? a->bearer_token : a->password);
@@ -146,82 +167,105 @@ static int authorization(const struct clusters *c, char **ret, struct error *err
     return 0;
 }
 
-struct post {
+static void failure_tell(struct failure *f)
+{
+    *f->link = f->next;
+    if (f->next)
+        f->next->link = f->link;
+    sd_event_source_disable_unref(f->source);
+    const struct http_result r = {.error = HTTP_ERROR_LOCAL, .message = f->why, .body = "", .retry_after_s = -1};
+    f->done(&r, f->userdata);
+    free(f->why);
+    free(f);
+}
+
+static int on_failure(sd_event_source *source _unused_, void *userdata)
+{
+    failure_tell(userdata);
+    return 0;
+}
+
+static void fail_later(struct clusters *c, const char *why, http_done_cb done, void *userdata)
+{
+    struct failure *f = xnew0(struct failure);
+    *f = (struct failure){.why = xstrdup(why), .done = done, .userdata = userdata, .next = c->failures};
+    f->link = &c->failures;
+    if (f->next)
+        f->next->link = &f->next;
+    c->failures = f;
+    if (sd_event_add_defer(c->event, &f->source, on_failure, f) < 0)
+        f->source = NULL; /* told when the clients are freed */
+}
+
+static void call_alertmanager(struct clusters *c, int peer, const char *path, const char *body, int timeout_ms,
+                              http_done_cb done, void *userdata)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_free_ char *auth = NULL;
+    if (peer < 0 || (size_t)peer >= c->n_alertmanagers || !c->alertmanager) {
+        fail_later(c, c->alertmanager_why ? c->alertmanager_why : "no such Alertmanager is in the configuration", done,
+                   userdata);
+        return;
+    }
+    if (authorization(c, &auth, &err) < 0) {
+        fail_later(c, error_message(&err), done, userdata);
+        return;
+    }
+    _cleanup_free_ char *url = xasprintf("%s%s", c->alertmanager_urls[peer], path);
+    const char *headers[3] = {0};
+    size_t n = 0;
+    if (body)
+        headers[n++] = "Content-Type: application/json";
+    if (auth)
+        headers[n++] = auth;
+    const struct http_request req = {.method = body ? "POST" : "GET",
+                                     .url = url,
+                                     .headers = headers,
+                                     .body = body,
+                                     .body_len = body ? strlen(body) : 0,
+                                     .timeout_ms = timeout_ms,
+                                     .max_answer = ALERTMANAGER_ANSWER_MAX};
+    if (http_start(c->alertmanager, &req, done, userdata, NULL, &err) < 0)
+        fail_later(c, error_message(&err), done, userdata);
+}
+
+struct asked {
     answer_cb done;
     void *userdata;
-    json_t *failed; /* known at once, told with the next turn of the loop */
 };
 
 static void on_alertmanager(const struct http_result *r, void *userdata)
 {
-    struct post *p = userdata;
+    struct asked asked = *(struct asked *)userdata;
+    free(userdata);
     json_t *answer = json_object();
     if (r->error != HTTP_OK) {
         json_set_text(answer, "error", http_error_name(r->error));
         json_set_text(answer, "message", r->message);
     } else {
-        json_t *body = r->body_len ? json_parse(r->body, r->body_len, 1u << 26, false, NULL) : NULL;
+        json_t *body = r->body_len ? json_parse(r->body, r->body_len, ALERTMANAGER_ANSWER_MAX, false, NULL) : NULL;
         json_object_set_new(answer, "status", json_integer(r->status));
         if (body)
             json_object_set_new(answer, "body", body);
         else
             json_object_set_new(answer, "text", json_text_new(r->body, r->body_len < 512 ? r->body_len : 512));
     }
-    p->done(answer, p->userdata);
-    free(p);
-}
-
-static int on_post_failed(sd_event_source *source, void *userdata)
-{
-    struct post *p = userdata;
-    p->done(TAKE_PTR(p->failed), p->userdata);
-    free(p);
-    sd_event_source_disable_unref(source);
-    return 0;
-}
-
-static void fail_later(struct clusters *c, struct post *p, const char *why)
-{
-    sd_event_source *source;
-    p->failed = json_pack("{s:s, s:s}", "error", "local", "message", why);
-    if (sd_event_add_defer(c->event, &source, on_post_failed, p) < 0) {
-        p->done(TAKE_PTR(p->failed), p->userdata);
-        free(p);
-    }
+    asked.done(answer, asked.userdata);
 }
 
 void clusters_alertmanager(struct clusters *c, int peer, const char *path, const json_t *body, int timeout_ms,
                            answer_cb done, void *userdata)
 {
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_free_ char *auth = NULL, *text = body ? json_compact(body) : NULL;
-    struct post *p = xnew0(struct post);
-    p->done = done;
-    p->userdata = userdata;
-    if (peer < 0 || (size_t)peer >= c->n_alertmanagers || !c->alertmanager) {
-        fail_later(c, p, c->alertmanager_why ? c->alertmanager_why : "no such Alertmanager is in the configuration");
-        return;
-    }
-    if (authorization(c, &auth, &err) < 0) {
-        fail_later(c, p, error_message(&err));
-        return;
-    }
-    _cleanup_free_ char *url = xasprintf("%s%s", c->alertmanager_urls[peer], path);
-    const char *headers[3] = {0};
-    size_t n = 0;
-    if (text)
-        headers[n++] = "Content-Type: application/json";
-    if (auth)
-        headers[n++] = auth;
-    const struct http_request req = {.method = text ? "POST" : "GET",
-                                     .url = url,
-                                     .headers = headers,
-                                     .body = text,
-                                     .body_len = text ? strlen(text) : 0,
-                                     .timeout_ms = timeout_ms,
-                                     .max_answer = 1u << 26};
-    if (http_start(c->alertmanager, &req, on_alertmanager, p, NULL, &err) < 0)
-        fail_later(c, p, error_message(&err));
+    _cleanup_free_ char *text = body ? json_compact(body) : NULL;
+    struct asked *asked = xnew0(struct asked);
+    *asked = (struct asked){.done = done, .userdata = userdata};
+    call_alertmanager(c, peer, path, text, timeout_ms, on_alertmanager, asked);
+}
+
+void clusters_alertmanager_get(struct clusters *c, int peer, const char *path, int timeout_ms, http_done_cb done,
+                               void *userdata)
+{
+    call_alertmanager(c, peer, path, NULL, timeout_ms, done, userdata);
 }
 
 size_t clusters_n_alertmanagers(const struct clusters *c)
@@ -231,8 +275,7 @@ size_t clusters_n_alertmanagers(const struct clusters *c)
 
 /* ---- all of it ---- */
 
-int clusters_new(sd_event *event, const struct config *config, struct clusters *previous, struct clusters **ret,
-                 struct error *err _unused_)
+struct clusters *clusters_new(sd_event *event, const struct config *config, struct clusters *previous)
 {
     struct clusters *c = xnew0(struct clusters);
     c->event = event;
@@ -240,10 +283,8 @@ int clusters_new(sd_event *event, const struct config *config, struct clusters *
     c->list = xcalloc(c->n, sizeof(*c->list));
     for (size_t i = 0; i < c->n; i++)
         cluster_open(c, &c->list[i], &config->clusters[i], previous);
-    open_alertmanager(c, config);
-    clusters_free(previous);
-    *ret = c;
-    return 0;
+    open_alertmanager(c, config, previous);
+    return c;
 }
 
 struct clusters *clusters_free(struct clusters *c)
@@ -258,9 +299,12 @@ struct clusters *clusters_free(struct clusters *c)
     }
     free(c->list);
     http_client_free(c->alertmanager);
+    while (c->failures)
+        failure_tell(c->failures);
     for (size_t i = 0; i < c->n_alertmanagers; i++)
         free(c->alertmanager_urls[i]);
     free(c->alertmanager_urls);
+    free(c->alertmanager_identity);
     free(c->alertmanager_why);
     free(c->alertmanager_header);
     free(c->alertmanager_header_file);

@@ -6,15 +6,18 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "config/config.h"
+#include "io/http.h"
 #include "kube/client.h"
 
 #include <systemd/sd-event.h>
 
 struct clusters;
 
-/* `previous` (taken, may be NULL) gives its unchanged clients. */
-int clusters_new(sd_event *event, const struct config *config, struct clusters *previous, struct clusters **ret,
-                 struct error *err);
+/* The clients of `previous` (may be NULL) that did not change move into the new one. The caller frees `previous` once
+ * the new one is in its place: what was in flight through the rest answers "cancelled" then, and whoever hears that may
+ * ask again at once. */
+struct clusters *clusters_new(sd_event *event, const struct config *config, struct clusters *previous);
+/* What is in flight answers "cancelled". */
 struct clusters *clusters_free(struct clusters *c);
 DEFINE_CLEANUP(struct clusters *, clusters_free);
 
@@ -26,6 +29,9 @@ typedef void (*answer_cb)(json_t *answer_new, void *userdata);
  * loop. */
 void clusters_alertmanager(struct clusters *c, int peer, const char *path, const json_t *body, int timeout_ms,
                            answer_cb done, void *userdata);
+/* GET with the answer's bytes as they came; `done` fires once, from the loop or from clusters_free(). */
+void clusters_alertmanager_get(struct clusters *c, int peer, const char *path, int timeout_ms, http_done_cb done,
+                               void *userdata);
 size_t clusters_n_alertmanagers(const struct clusters *c);
 
 /* [{name, server, error?, requests, …}] for /status. */

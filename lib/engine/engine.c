@@ -15,6 +15,16 @@ static const int64_t PRUNE_EVERY_US = INT64_C(3600) * 1000000, PRUNE_NEXT_US = 1
 
 /* ---- upkeep ---- */
 
+/* A failed commit of any kind leaves the journal broken: whoever hears of it first has it opened again. */
+static void on_alive_written(int result, const struct error *err, void *userdata)
+{
+    struct engine *e = userdata;
+    if (result >= 0 || e->stopping)
+        return;
+    log_event(LOG_LEVEL_ERROR, "the journal could not be written", "error", error_message(err), NULL);
+    restore_schedule(e);
+}
+
 /* Until when mendd ran: what it was down after a crash counts for no timeout. Written only while runs are open. */
 static void write_alive(struct engine *e)
 {
@@ -22,7 +32,7 @@ static void write_alive(struct engine *e)
     snprintf(text, sizeof(text), "%" PRId64, now_read().wall_us);
     struct store_batch *b = store_batch_new();
     store_batch_meta(b, "alive", text);
-    store_submit(e->store, b, NULL, NULL);
+    store_submit(e->store, b, on_alive_written, e);
 }
 
 static bool has_open_runs(struct engine *e)
@@ -66,18 +76,25 @@ static void on_pruned(int result, const struct error *err, void *userdata)
     struct engine *e = userdata;
     if (e->stopping)
         return;
-    if (result < 0)
+    if (result < 0) {
         log_event(LOG_LEVEL_ERROR, "old records could not be deleted", "error", error_message(err), NULL);
+        restore_schedule(e);
+    }
     arm_prune(e, result >= PRUNE_ROWS ? PRUNE_NEXT_US : PRUNE_EVERY_US);
 }
 
+/* Playbooks that no row names go with the old rows. A run that is not yet submitted may count on one of them: its turn
+ * goes first, and whatever comes after keeps its playbook anew. */
 static int on_prune(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata)
 {
     struct engine *e = userdata;
-    if (e->broken)
+    if (e->broken) {
         arm_prune(e, PRUNE_EVERY_US);
-    else
-        store_prune(e->store, now_read().wall_us - e->config->retention_ms * USEC_PER_MSEC, PRUNE_ROWS, on_pruned, e);
+        return 0;
+    }
+    turn_flush(e);
+    store_prune(e->store, now_read().wall_us - e->config->retention_ms * USEC_PER_MSEC, PRUNE_ROWS, on_pruned, e);
+    json_object_clear(e->kept_playbooks);
     return 0;
 }
 
@@ -114,19 +131,21 @@ static int load(struct engine *e, struct loaded *ret, struct faults *faults, str
     return 0;
 }
 
+/* The old clients go last: their cancelled answers go into the core, which may ask the new ones at once. A core whose
+ * journal is broken hears nothing; the one that is built from the journal starts with the new settings. */
 static void use(struct engine *e, struct loaded *l)
 {
-    struct clusters *clusters = NULL;
-    clusters_new(e->event, l->config, e->clusters, &clusters, NULL);
-    e->clusters = clusters;
+    struct clusters *old_clusters = e->clusters;
     struct config *old_config = e->config;
     struct playbook_table *old_table = e->table;
+    e->clusters = clusters_new(e->event, l->config, old_clusters);
     e->config = l->config;
     e->table = l->table;
     settings_from_config(e->config, e->table, &e->settings);
     e->settings.dry_run = e->options.dry_run;
-    if (e->core)
+    if (e->core && !e->broken)
         turn_handle(e, &(struct event){.type = EVENT_SETTINGS, .settings = &e->settings});
+    clusters_free(old_clusters);
     playbook_table_free(old_table);
     config_free(old_config);
     e->stats.last_reload_ok = true;
@@ -210,11 +229,13 @@ struct engine *engine_free(struct engine *e)
         return NULL;
     e->stopping = true;
     parser_free(e->parser);
-    if (e->core && !e->broken) {
+    refetch_stop(e);
+    if (e->restored && !e->broken) { /* else the core knows less, or more, than the journal */
         turn_stop(e);
         write_alive(e);
     }
     turn_drop(e);
+    send_stop(e);
     clusters_free(e->clusters); /* what is in flight answers "cancelled" into a core that no longer listens */
     prober_free(e->prober);
     shared_reads_free(e->shared_reads);

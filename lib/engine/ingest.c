@@ -20,7 +20,10 @@ enum { MAX_WAITING = 4096, MAX_WAITING_BYTES = 64 << 20 };
 struct ingest {
     struct engine *engine;
     struct parsed *parsed;
+    struct waiting *note; /* that something is missing: journalled with the rest */
     size_t len;
+    bool active; /* Alertmanager's own list, not a webhook */
+    uint64_t generation;
     ingest_done_cb done;
     void *userdata;
 };
@@ -33,6 +36,7 @@ static void finish(struct ingest *in, const struct ingest_result *result)
         in->engine->stats.rejected++;
     in->done(result, in->userdata);
     parsed_free(in->parsed);
+    waiting_free(in->note);
     free(in);
 }
 
@@ -47,25 +51,49 @@ static void on_journalled(int result, const struct error *err, void *userdata)
     struct ingest *in = userdata;
     struct engine *e = in->engine;
     if (result < 0) {
-        log_event(LOG_LEVEL_ERROR, "a webhook could not be journalled", "error", error_message(err), NULL);
+        if (!e->stopping)
+            log_event(LOG_LEVEL_ERROR, "a webhook could not be journalled", "error", error_message(err), NULL);
+        if (in->generation == e->core_generation) /* else it has been opened again since */
+            restore_schedule(e);
         refuse(in, 503, "journal_failed",
                "the journal could not be written; nothing of this group was kept, send it again");
-        restore_schedule(e);
         return;
     }
     struct parsed *p = in->parsed;
     e->stats.alerts += p->n;
-    const int64_t truncated = p->truncated;
-    for (size_t i = 0; i < p->n; i++) {
-        if (e->broken) { /* decided after the journal was read again */
-            continue;
-        }
-        queue_push(e, TAKE_PTR(p->alerts[i].waiting));
+    if (!e->broken) { /* else decided after the journal was read again */
+        for (size_t i = 0; i < p->n; i++)
+            queue_push(e, TAKE_PTR(p->alerts[i].waiting));
+        if (in->note)
+            queue_push(e, TAKE_PTR(in->note));
     }
     finish(in, &(struct ingest_result){.status = 200, .accepted = p->n - p->n_malformed, .malformed = p->n_malformed});
-    if (truncated > 0)
-        ingest_truncated(e, truncated);
     queue_kick(e);
+}
+
+/* Something of a group did not come: a person is told, and what fires is read from Alertmanager itself once this is
+ * decided. The note is a row of the inbox as any alert, so that it survives a crash. */
+static void add_note(struct ingest *in, struct store_batch *b, int64_t now_us, const char *why, const char *key,
+                     int64_t value)
+{
+    _cleanup_json_ json_t *row =
+        json_pack("{s:s, s:{s:I}, s:b}", "malformed", why, "alert", key, (json_int_t)value, "refetch", 1);
+    char *text = json_compact(row);
+    const size_t len = strlen(text);
+    const int64_t seq = store_batch_inbox(in->engine->store, b, INBOX_ALERT, text, len, now_us);
+    in->note = waiting_malformed(seq, why, json_object_get(row, "alert"));
+    in->note->refetch = true;
+    in->note->bytes = len;
+}
+
+static void note_truncated(struct ingest *in, struct store_batch *b, int64_t now_us)
+{
+    char why[160];
+    snprintf(why, sizeof(why),
+             "Alertmanager left %" PRId64
+             " alerts out of a webhook (max_alerts); the active ones are read from its API",
+             in->parsed->truncated);
+    add_note(in, b, now_us, why, "truncatedAlerts", in->parsed->truncated);
 }
 
 static void journal(struct ingest *in)
@@ -81,6 +109,9 @@ static void journal(struct ingest *in)
         else
             a->waiting->seq = store_batch_inbox(e->store, b, INBOX_PAYLOAD, TAKE_PTR(p->body), p->len, now_us);
     }
+    if (p->truncated > 0)
+        note_truncated(in, b, now_us);
+    in->generation = e->core_generation;
     store_submit(e->store, b, on_journalled, in);
 }
 
@@ -88,77 +119,68 @@ static void on_parsed(struct parsed *taken, void *userdata)
 {
     struct ingest *in = userdata;
     in->parsed = taken;
-    if (in->engine->broken || in->engine->stopping)
+    if (in->engine->broken || in->engine->stopping) {
         refuse(in, 503, "not_ready", "mendd is not ready; send it again");
-    else if (taken->status == 413) {
-        engine_note_oversized(in->engine, taken->len);
+    } else if (taken->status == 413) {
+        if (!in->active)
+            engine_note_oversized(in->engine, taken->len);
         refuse(in, 413, "too_large", error_message(&taken->err));
-    } else if (taken->status != 200)
+    } else if (taken->status != 200) {
         refuse(in, 400, "bad_payload", error_message(&taken->err));
-    else
+    } else {
         journal(in);
+    }
 }
 
-void engine_ingest(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata)
+static void ingest(struct engine *e, bool active, char *body_taken, size_t len, ingest_done_cb done, void *userdata)
 {
     struct ingest *in = xnew0(struct ingest);
-    *in = (struct ingest){.engine = e, .len = len, .done = done, .userdata = userdata};
+    *in = (struct ingest){.engine = e, .active = active, .len = len, .done = done, .userdata = userdata};
+    const parse_fn parse = active ? parse_active : parse_body;
     const char *why = NULL;
     const bool full = e->ingest_waiting >= MAX_WAITING || e->ingest_bytes + len > MAX_WAITING_BYTES;
     e->ingest_waiting++;
     e->ingest_bytes += len;
-    e->stats.webhooks++;
     if (!engine_is_ready(e, &why) || full) {
         free(body_taken);
-        refuse(in, 503, full ? "busy" : "not_ready",
-               full ? "too many webhooks wait for the journal; send it again" : why);
-        return;
-    }
-    if (len <= PARSER_INLINE)
-        on_parsed(parse_body(body_taken, len, now_read()), in);
-    else if (parser_submit(e->parser, body_taken, len, on_parsed, in) < 0)
+        refuse(in, 503, why ? "not_ready" : "busy",
+               why ? why : "too many webhooks wait for the journal; send it again");
+    } else if (len <= PARSER_INLINE) {
+        on_parsed(parse(body_taken, len, now_read()), in);
+    } else if (parser_submit(e->parser, parse, body_taken, len, on_parsed, in) < 0) {
         refuse(in, 503, "busy", "too many large webhooks are being read; send it again");
+    }
 }
 
-/* Something of a group did not come: a person is told, and what fires is read from Alertmanager itself. The note goes
- * through the inbox as any alert does, so that it survives a crash. */
-static void note_missing(struct engine *e, const char *why, const char *key, int64_t value)
+void engine_ingest(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata)
 {
-    _cleanup_json_ json_t *row = json_pack("{s:s, s:{s:I}}", "malformed", why, "alert", key, (json_int_t)value);
-    char *text = json_compact(row);
-    struct ingest *in = xnew0(struct ingest);
-    struct parsed *p = xnew0(struct parsed);
-    *in = (struct ingest){.engine = e, .parsed = p};
-    p->status = 200;
-    p->n = p->n_malformed = 1;
-    p->alerts = xnew0(struct parsed_alert);
-    p->alerts[0] = (struct parsed_alert){
-        .waiting = waiting_malformed(0, why, json_object_get(row, "alert")), .row = text, .row_len = strlen(text)};
-    in->done = ingest_nobody;
-    e->ingest_waiting++;
-    journal(in);
-    refetch_alerts(e);
+    e->stats.webhooks++;
+    ingest(e, false, body_taken, len, done, userdata);
 }
 
-void ingest_nobody(const struct ingest_result *result _unused_, void *userdata _unused_)
+void ingest_active(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata)
 {
+    ingest(e, true, body_taken, len, done, userdata);
 }
 
-void ingest_truncated(struct engine *e, int64_t missing)
+static void nobody(const struct ingest_result *result _unused_, void *userdata _unused_)
 {
-    char why[160];
-    snprintf(why, sizeof(why),
-             "Alertmanager left %" PRId64
-             " alerts out of a webhook (max_alerts); the active ones are read from its API",
-             missing);
-    note_missing(e, why, "truncatedAlerts", missing);
 }
 
 void engine_note_oversized(struct engine *e, uint64_t content_length)
 {
-    if (e->broken || e->stopping)
+    if (e->broken || e->stopping || e->ingest_waiting >= MAX_WAITING) {
+        log_event(LOG_LEVEL_ERROR, "a webhook was too large to be read, and that could not be noted in the journal",
+                  NULL);
         return;
-    note_missing(
-        e, "a webhook was too large to be read (--web.max-body); the active alerts are read from Alertmanager's API",
-        "bytes", (int64_t)content_length);
+    }
+    struct ingest *in = xnew0(struct ingest);
+    struct store_batch *b = store_batch_new();
+    *in =
+        (struct ingest){.engine = e, .parsed = xnew0(struct parsed), .done = nobody, .generation = e->core_generation};
+    e->ingest_waiting++;
+    add_note(in, b, now_read().wall_us,
+             "a webhook was too large to be read (--web.max-body); the active alerts are read from Alertmanager's API",
+             "bytes", content_length > INT64_MAX ? INT64_MAX : (int64_t)content_length);
+    store_submit(e->store, b, on_journalled, in);
 }

@@ -17,8 +17,12 @@ struct waiting {
     struct alert *alert; /* NULL: malformed */
     char *why;           /* malformed: what is wrong */
     json_t *raw;         /* malformed: what was sent, cut to a size that can be kept */
+    bool refetch;        /* alerts were left out of a webhook: the active ones are read from Alertmanager */
+    size_t bytes;        /* of its row: what it costs in memory, roughly */
     struct waiting *next;
 };
+
+struct sent; /* send.c */
 
 /* What one turn of the loop produced: it is committed as one batch, then its outs leave. */
 struct turn;
@@ -44,23 +48,33 @@ struct engine {
 
     /* decisions */
     struct waiting *queue_head, **queue_tail;
-    size_t queue_len;
+    size_t queue_len, queue_bytes;
     int64_t last_queued_seq;
-    bool spilled; /* more rows than the queue holds wait in the inbox table */
+    bool spilled;      /* more rows than the queue holds wait in the inbox table */
+    bool spill_unread; /* the last try to read them failed */
     sd_event_source *decide_source;
 
     /* output */
     struct turn *turn;
+    size_t saves_in_flight;     /* records on their way to the journal */
+    struct sent *local_answers; /* known at once, told with the next turn of the loop */
     sd_event_source *flush_source, *tick_source, *alive_source, *prune_source, *recover_source;
 
     size_t ingest_waiting, ingest_bytes; /* webhooks between their receipt and their commit */
     bool stopping, broken;
+    bool restored;            /* the core was built from the whole journal */
     uint64_t core_generation; /* answers to a core that was thrown away are dropped */
     json_t *kept_playbooks;   /* {hash: true}: those that the journal surely holds */
     size_t ops_in_flight;
     struct engine_stats stats;
     engine_record_cb on_record;
     void *on_record_userdata;
+    struct {
+        size_t asked, in_flight, failed;
+        bool again; /* asked for while one was under way */
+        unsigned tries;
+        sd_event_source *timer;
+    } refetch;
 };
 
 /* queue.c: alerts between journal and decision */
@@ -85,6 +99,8 @@ void turn_stop(struct engine *e);
 
 /* send.c: outs that the journal knows of leave here */
 void send_out(struct engine *e, struct out *o);
+/* Tells the answers that wait for the next turn: there is none. */
+void send_stop(struct engine *e);
 
 /* restore.c */
 int restore_core(struct engine *e, struct error *err);
@@ -97,8 +113,10 @@ void save_to_batch(struct store_batch *b, const struct save *save);
 void engine_arm_alive(struct engine *e);
 
 /* ingest.c */
-void ingest_truncated(struct engine *e, int64_t missing);
-void ingest_nobody(const struct ingest_result *result, void *userdata); /* for those who need no answer */
+/* The answer of Alertmanager's /api/v2/alerts takes the way of a webhook. Takes the body. `done` as engine_ingest(). */
+void ingest_active(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata);
 
-/* refetch.c: the active alerts from every Alertmanager, when a webhook left some out */
+/* refetch.c: the active alerts from every Alertmanager, when a webhook left some out. One refetch at a time; those that
+ * are asked for meanwhile become one more. Tried again while no Alertmanager answers. */
 void refetch_alerts(struct engine *e);
+void refetch_stop(struct engine *e);

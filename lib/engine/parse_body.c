@@ -43,6 +43,7 @@ static void make_rows(struct parsed *p, const json_t *alerts, const char *status
         json_object_set(row, "alert", json_array_get(alerts, i));
         p->alerts[i].row = json_compact(row);
         p->alerts[i].row_len = strlen(p->alerts[i].row);
+        p->alerts[i].waiting->bytes = p->alerts[i].row_len;
     }
 }
 
@@ -54,6 +55,24 @@ static char first_byte(const struct parsed *p)
     return i < p->len ? p->body[i] : '\0';
 }
 
+static json_t *load_document(struct parsed *p)
+{
+    json_error_t at;
+    json_t *document = json_loadb(p->body, p->len, JSON_ALLOW_NUL, &at);
+    if (!document)
+        error_set(&p->err, -EBADMSG, "not valid JSON: line %d, column %d: %s", at.line, at.column, at.text);
+    return document;
+}
+
+static void add_alerts(struct parsed *p, const json_t *alerts, const char *status, struct now now)
+{
+    size_t i;
+    json_t *element;
+    p->alerts = xcalloc(json_array_size(alerts) + 1, sizeof(*p->alerts));
+    json_array_foreach (alerts, i, element)
+        add_alert(p, element, status, now);
+}
+
 static int parse(struct parsed *p, struct now now)
 {
     if (first_byte(p) == '[') { /* known before a million elements are looked at */
@@ -62,21 +81,12 @@ static int parse(struct parsed *p, struct now now)
     }
     if (count_tokens(p->body, p->len, &p->err) < 0)
         return 413;
-    json_error_t at;
-    _cleanup_json_ json_t *document = json_loadb(p->body, p->len, JSON_ALLOW_NUL, &at);
-    if (!document) {
-        error_set(&p->err, -EBADMSG, "not valid JSON: line %d, column %d: %s", at.line, at.column, at.text);
-        return 400;
-    }
+    _cleanup_json_ json_t *document = load_document(p);
     struct payload payload;
-    if (payload_from_json(document, &payload, &p->err) < 0)
+    if (!document || payload_from_json(document, &payload, &p->err) < 0)
         return 400;
     p->truncated = payload.truncated;
-    p->alerts = xcalloc(json_array_size(payload.alerts), sizeof(*p->alerts));
-    size_t i;
-    json_t *element;
-    json_array_foreach (payload.alerts, i, element)
-        add_alert(p, element, payload.status, now);
+    add_alerts(p, payload.alerts, payload.status, now);
     if (p->n_malformed == p->n) {
         error_set(&p->err, -EBADMSG, "not one of the %zu alerts is valid; the first: %s", p->n,
                   p->alerts[0].waiting->why);
@@ -84,15 +94,72 @@ static int parse(struct parsed *p, struct now now)
     }
     if (p->n > 1)
         make_rows(p, payload.alerts, payload.status);
+    else
+        p->alerts[0].waiting->bytes = p->len;
     return 200;
 }
 
-struct parsed *parse_body(char *body_taken, size_t len, struct now now)
+/* A gettable alert of the API says its status as an object; a webhook's says it as text. */
+static json_t *to_webhook(const json_t *alert)
+{
+    json_t *o = json_object();
+    static const char *const same[] = {"labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint"};
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+        json_t *value = json_object_get(alert, same[i]);
+        if (value)
+            json_object_set(o, same[i], value);
+    }
+    json_object_set_new(o, "status", json_string("firing"));
+    return o;
+}
+
+static int parse_list(struct parsed *p, struct now now)
+{
+    if (count_tokens(p->body, p->len, &p->err) < 0)
+        return 413;
+    _cleanup_json_ json_t *document = load_document(p), *alerts = json_array();
+    if (!document)
+        return 400;
+    if (!json_is_array(document)) {
+        error_set(&p->err, -EBADMSG, "not a list of alerts");
+        return 400;
+    }
+    size_t i;
+    json_t *alert;
+    json_array_foreach (document, i, alert)
+        json_array_append_new(alerts, to_webhook(alert));
+    add_alerts(p, alerts, "firing", now);
+    make_rows(p, alerts, "firing");
+    return 200;
+}
+
+static struct parsed *parsed_new(char *body_taken, size_t len)
 {
     struct parsed *p = xnew0(struct parsed);
     p->body = body_taken;
     p->len = len;
+    return p;
+}
+
+struct parsed *parse_body(char *body_taken, size_t len, struct now now)
+{
+    struct parsed *p = parsed_new(body_taken, len);
     p->status = parse(p, now);
+    return p;
+}
+
+struct parsed *parse_active(char *body_taken, size_t len, struct now now)
+{
+    struct parsed *p = parsed_new(body_taken, len);
+    p->status = parse_list(p, now);
+    return p;
+}
+
+struct parsed *parse_nothing(char *body_taken, size_t len, struct now now _unused_)
+{
+    struct parsed *p = parsed_new(body_taken, len);
+    p->status = 503;
+    error_set(&p->err, -ECANCELED, "mendd is stopping; send it again");
     return p;
 }
 

@@ -15,6 +15,7 @@
 enum { MAX_WAITING = 16 };
 
 struct job {
+    parse_fn parse;
     char *body;
     size_t len;
     struct parsed *parsed;
@@ -30,7 +31,7 @@ struct parser {
     bool running, stop; /* `stop` under the lock */
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct job *todo, *finished; /* under the lock; finished newest first is fine: bodies are independent */
+    struct job *todo, *finished; /* under the lock; oldest first */
     size_t waiting;              /* loop's thread only */
 };
 
@@ -39,7 +40,7 @@ static struct job *next_job(struct parser *p)
     pthread_mutex_lock(&p->lock);
     while (!p->todo && !p->stop)
         pthread_cond_wait(&p->wake, &p->lock);
-    struct job *j = p->todo;
+    struct job *j = p->stop ? NULL : p->todo;
     if (j)
         p->todo = j->next;
     pthread_mutex_unlock(&p->lock);
@@ -50,7 +51,7 @@ static void *run(void *userdata)
 {
     struct parser *p = userdata;
     for (struct job *j; (j = next_job(p));) {
-        j->parsed = parse_body(j->body, j->len, now_read());
+        j->parsed = j->parse(j->body, j->len, now_read());
         pthread_mutex_lock(&p->lock);
         struct job **tail = &p->finished;
         while (*tail)
@@ -111,14 +112,14 @@ static int start_thread(struct parser *p)
     return -r;
 }
 
-int parser_submit(struct parser *p, char *body_taken, size_t len, parsed_cb done, void *userdata)
+int parser_submit(struct parser *p, parse_fn parse, char *body_taken, size_t len, parsed_cb done, void *userdata)
 {
     if (p->waiting >= MAX_WAITING || (!p->running && start_thread(p) < 0)) {
         free(body_taken);
         return -EBUSY;
     }
     struct job *j = xnew0(struct job);
-    *j = (struct job){.body = body_taken, .len = len, .done = done, .userdata = userdata};
+    *j = (struct job){.parse = parse, .body = body_taken, .len = len, .done = done, .userdata = userdata};
     p->waiting++;
     pthread_mutex_lock(&p->lock);
     struct job **tail = &p->todo;
@@ -140,6 +141,10 @@ struct parser *parser_free(struct parser *p)
         pthread_cond_signal(&p->wake);
         pthread_mutex_unlock(&p->lock);
         pthread_join(p->thread, NULL);
+        deliver(p);
+        p->finished = TAKE_PTR(p->todo);
+        for (struct job *j = p->finished; j; j = j->next)
+            j->parsed = parse_nothing(j->body, j->len, (struct now){0});
         deliver(p);
     }
     sd_event_source_disable_unref(p->source);

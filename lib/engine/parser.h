@@ -19,7 +19,7 @@ struct parsed_alert {
 };
 
 struct parsed {
-    int status; /* 200, 400 or 413 */
+    int status; /* 200, 400 or 413; 503: not parsed, mendd is stopping */
     struct error err;
     struct parsed_alert *alerts;
     size_t n, n_malformed;
@@ -32,10 +32,16 @@ DEFINE_CLEANUP(struct parsed *, parsed_free);
 
 /* Never fails: the outcome is in `status`. Takes the body. */
 struct parsed *parse_body(char *body_taken, size_t len, struct now now);
+/* The same for the list that Alertmanager's /api/v2/alerts gives; it may be empty. */
+struct parsed *parse_active(char *body_taken, size_t len, struct now now);
+/* What comes back of a body that nobody will parse. */
+struct parsed *parse_nothing(char *body_taken, size_t len, struct now now);
 
 typedef void (*parsed_cb)(struct parsed *taken, void *userdata);
 int parser_new(sd_event *event, struct parser **ret, struct error *err);
-/* Waits for what is being parsed; callbacks that are still due fire with what was parsed. */
+/* Waits for the body that is being parsed; callbacks that are still due fire, those whose turn had not come with 503.
+ */
 struct parser *parser_free(struct parser *p);
-/* The callback runs on the loop. Takes the body. -EBUSY: too many wait already (the body is freed). */
-int parser_submit(struct parser *p, char *body_taken, size_t len, parsed_cb done, void *userdata);
+typedef struct parsed *(*parse_fn)(char *body_taken, size_t len, struct now now);
+/* The callback runs on the loop, or in parser_free(). Takes the body. -EBUSY: too many wait already (it is freed). */
+int parser_submit(struct parser *p, parse_fn parse, char *body_taken, size_t len, parsed_cb done, void *userdata);

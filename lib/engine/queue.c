@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum { QUEUE_MAX = 20000, SPILL_READ = 2000, RAW_MAX = 4096 };
+enum { QUEUE_MAX_BYTES = 32 << 20, SPILL_READ_BYTES = 2 << 20, SPILL_RETRY_US = 1000000 };
+enum { UNSAVED_MAX = 4096 }; /* records on their way to the journal; beyond it decisions wait for its commits */
 enum { SLICE_US = 2000, FLOOD = 8, FLOOD_SLICE_US = 500, FLOOD_REST_US = 4500 };
 
 void waiting_free(struct waiting *w)
@@ -69,21 +71,42 @@ struct waiting *waiting_from_alert(int64_t seq, const json_t *element, const cha
     return w;
 }
 
-struct waiting *waiting_from_row(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len)
+static struct waiting *read_alert(int64_t seq, const json_t *document, struct now now)
 {
-    const struct now now = {.wall_us = wall_us};
-    _cleanup_json_ json_t *document = json_loadb(bytes, len, JSON_ALLOW_NUL, NULL);
-    if (form == INBOX_ALERT) {
-        const char *why = json_text(document, "malformed");
-        if (why)
-            return waiting_malformed(seq, why, json_object_get(document, "alert"));
+    const char *why = json_text(document, "malformed");
+    if (!why)
         return waiting_from_alert(seq, json_object_get(document, "alert"), json_text(document, "status"), now);
-    }
+    struct waiting *w = waiting_malformed(seq, why, json_object_get(document, "alert"));
+    w->refetch = json_bool_or(document, "refetch", false);
+    return w;
+}
+
+static struct waiting *read_payload(int64_t seq, const json_t *document, struct now now)
+{
     struct payload payload;
     _cleanup_error_ struct error err = ERROR_NONE;
     if (payload_from_json(document, &payload, &err) < 0)
         return waiting_malformed(seq, error_message(&err), NULL);
     return waiting_from_alert(seq, json_array_get(payload.alerts, 0), payload.status, now);
+}
+
+struct waiting *waiting_from_row(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len)
+{
+    const struct now now = {.wall_us = wall_us};
+    _cleanup_json_ json_t *document = json_loadb(bytes, len, JSON_ALLOW_NUL, NULL);
+    struct waiting *w = form == INBOX_ALERT ? read_alert(seq, document, now) : read_payload(seq, document, now);
+    w->bytes = len;
+    return w;
+}
+
+static void append(struct engine *e, struct waiting *taken)
+{
+    taken->next = NULL;
+    *e->queue_tail = taken;
+    e->queue_tail = &taken->next;
+    e->queue_len++;
+    e->queue_bytes += taken->bytes;
+    e->last_queued_seq = taken->seq;
 }
 
 void queue_push(struct engine *e, struct waiting *taken)
@@ -92,16 +115,12 @@ void queue_push(struct engine *e, struct waiting *taken)
         waiting_free(taken);
         return;
     }
-    if (e->spilled || e->queue_len >= QUEUE_MAX) {
+    if (e->spilled || e->queue_len >= QUEUE_MAX || e->queue_bytes + taken->bytes > QUEUE_MAX_BYTES) {
         e->spilled = true;
         waiting_free(taken);
         return;
     }
-    e->last_queued_seq = taken->seq;
-    taken->next = NULL;
-    *e->queue_tail = taken;
-    e->queue_tail = &taken->next;
-    e->queue_len++;
+    append(e, taken);
 }
 
 void queue_clear(struct engine *e)
@@ -112,27 +131,24 @@ void queue_clear(struct engine *e)
         waiting_free(w);
     }
     e->queue_tail = &e->queue_head;
-    e->queue_len = 0;
+    e->queue_len = e->queue_bytes = 0;
 }
 
 static int read_row(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len, void *userdata)
 {
     struct engine *e = userdata;
-    struct waiting *w = waiting_from_row(seq, form, wall_us, bytes, len);
-    w->next = NULL;
-    *e->queue_tail = w;
-    e->queue_tail = &w->next;
-    e->queue_len++;
-    e->last_queued_seq = seq;
-    return 0;
+    append(e, waiting_from_row(seq, form, wall_us, bytes, len));
+    return e->queue_bytes >= SPILL_READ_BYTES; /* enough for now */
 }
 
 static void read_spilled(struct engine *e)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    if (store_each_inbox(e->store, e->last_queued_seq, SPILL_READ, read_row, e, &err) < 0)
-        log_event(LOG_LEVEL_ERROR, "cannot read waiting alerts from the journal", "error", error_message(&err), NULL);
-    if (e->queue_len == 0)
+    e->spill_unread = store_each_inbox(e->store, e->last_queued_seq, SPILL_READ, read_row, e, &err) < 0;
+    if (e->spill_unread)
+        log_event(LOG_LEVEL_ERROR, "cannot read waiting alerts from the journal, trying again", "error",
+                  error_message(&err), NULL);
+    else if (e->queue_len == 0)
         e->spilled = false;
 }
 
@@ -149,6 +165,14 @@ static void decide_one(struct engine *e, struct waiting *w)
         e->stats.malformed++;
     }
     turn_handle(e, &event);
+    if (w->refetch)
+        refetch_alerts(e);
+}
+
+/* The writer is slower than the decisions: what they make must not pile up in memory. A commit wakes the source. */
+static bool journal_is_behind(const struct engine *e)
+{
+    return e->saves_in_flight >= UNSAVED_MAX;
 }
 
 static bool is_flood(const struct engine *e)
@@ -167,6 +191,7 @@ static void decide_slice(struct engine *e)
         if (!e->queue_head)
             e->queue_tail = &e->queue_head;
         e->queue_len--;
+        e->queue_bytes -= w->bytes;
         decide_one(e, w);
         waiting_free(w);
     }
@@ -176,16 +201,17 @@ static int on_decide(sd_event_source *source, uint64_t usec _unused_, void *user
 {
     struct engine *e = userdata;
     decide_slice(e);
-    if (e->broken || !(e->queue_head || e->spilled))
+    if (e->broken || journal_is_behind(e) || !(e->queue_head || e->spilled))
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    sd_event_source_set_time_relative(source, is_flood(e) ? FLOOD_REST_US : 0);
+    const bool wait = !e->queue_head && e->spill_unread;
+    sd_event_source_set_time_relative(source, wait ? SPILL_RETRY_US : is_flood(e) ? FLOOD_REST_US : 0);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 void queue_kick(struct engine *e)
 {
     int enabled = SD_EVENT_OFF;
-    if (e->broken || e->stopping || !(e->queue_head || e->spilled))
+    if (e->broken || e->stopping || journal_is_behind(e) || !(e->queue_head || e->spilled))
         return;
     sd_event_source_get_enabled(e->decide_source, &enabled);
     if (enabled != SD_EVENT_OFF)

@@ -139,7 +139,9 @@ static int restore_rows(struct engine *e, struct restoring *r)
 
 int restore_core(struct engine *e, struct error *err)
 {
+    turn_drop(e);
     core_free(e->core);
+    e->restored = false;
     e->core_generation++;
     struct now now = now_read();
     e->core = core_new(e->options.registry, &e->settings, (uint64_t)now.wall_us ^ (uint64_t)now.boot_us << 20);
@@ -158,6 +160,7 @@ int restore_core(struct engine *e, struct error *err)
         return k;
     }
     error_clear(&r.err);
+    e->restored = true;
     turn_handle(e, &(struct event){.type = EVENT_RESUME, .last_alive_wall_us = last_alive(e)});
     if (r.runs) {
         char n[32];
@@ -168,12 +171,22 @@ int restore_core(struct engine *e, struct error *err)
     return 0;
 }
 
+/* Nothing of the core that is gone may leave any more: what still waits in the clients' queues is taken back, what is
+ * under way is cut, and the new core looks for itself what came of it. */
+static void replace_clients(struct engine *e)
+{
+    struct clusters *old = e->clusters;
+    e->clusters = clusters_new(e->event, e->config, NULL);
+    clusters_free(old);
+}
+
 static int on_recover(sd_event_source *source, uint64_t usec _unused_, void *userdata)
 {
     struct engine *e = userdata;
     _cleanup_error_ struct error err = ERROR_NONE;
     int r = store_reopen(e->store, &err);
     if (r >= 0) {
+        replace_clients(e); /* while still broken: the answers are for nobody */
         e->broken = false;
         r = restore_core(e, &err);
     }
@@ -190,7 +203,7 @@ static int on_recover(sd_event_source *source, uint64_t usec _unused_, void *use
 
 void restore_schedule(struct engine *e)
 {
-    if (e->broken)
+    if (e->broken || e->stopping)
         return;
     e->broken = true;
     turn_drop(e);

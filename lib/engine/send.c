@@ -8,20 +8,22 @@
 
 #include <errno.h>
 
+static const char DRY_RUN[] = "--dry-run: nothing is sent";
+
 struct sent {
     struct engine *engine;
     uint64_t generation, op;
     bool effect;
     json_t *answer; /* an answer that is known at once waits for the next turn of the loop */
     sd_event_source *deferred;
+    struct sent *next, **link; /* of those whose answer is deferred */
 };
 
 static void count_effect(struct engine *e, const json_t *answer)
 {
     const int64_t status = json_int_or(answer, "status", 0);
-    if (status >= 200 && status < 300)
-        e->stats.effects_sent++;
-    else
+    e->stats.effects_sent++;
+    if (status < 200 || status >= 300)
         e->stats.effects_failed++;
 }
 
@@ -42,21 +44,42 @@ static void on_answer(json_t *answer_new, void *userdata)
     turn_handle(e, &event);
 }
 
-static int on_deferred(sd_event_source *source, void *userdata)
+static void tell_deferred(struct sent *s)
 {
-    struct sent *s = userdata;
-    json_t *answer = TAKE_PTR(s->answer);
-    on_answer(answer, s);
-    sd_event_source_disable_unref(source);
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    sd_event_source_disable_unref(s->deferred);
+    on_answer(TAKE_PTR(s->answer), s);
+}
+
+static int on_deferred(sd_event_source *source _unused_, void *userdata)
+{
+    tell_deferred(userdata);
     return 0;
 }
 
 /* Answers from within would re-enter the core: they come with the next turn of the loop. */
 static void answer_local(struct sent *s, const char *why)
 {
-    s->answer = json_pack("{s:s, s:s}", "error", "local", "message", why);
-    if (sd_event_add_defer(s->engine->event, &s->deferred, on_deferred, s) < 0)
-        on_answer(TAKE_PTR(s->answer), s);
+    struct engine *e = s->engine;
+    s->answer = json_object();
+    json_set_text(s->answer, "error", "local");
+    json_set_text(s->answer, "message", why);
+    s->next = e->local_answers;
+    s->link = &e->local_answers;
+    if (s->next)
+        s->next->link = &s->next;
+    e->local_answers = s;
+    int r = sd_event_add_defer(e->event, &s->deferred, on_deferred, s);
+    if (r < 0)
+        sd_event_exit(e->event, r); /* no memory for a source: the journal makes a restart safe */
+}
+
+void send_stop(struct engine *e)
+{
+    while (e->local_answers)
+        tell_deferred(e->local_answers);
 }
 
 static void send_kube(struct sent *s, const char *cluster, const struct kube_request *req)
@@ -100,7 +123,7 @@ static void send_effect(struct sent *s, const struct out *o)
     const json_t *fx = o->what;
     s->effect = true;
     if (s->engine->settings.dry_run) { /* the core does not get here; a last lock on the door all the same */
-        answer_local(s, "--dry-run: nothing is sent");
+        answer_local(s, DRY_RUN);
         return;
     }
     json_t *body = json_object_get(fx, "body");
@@ -123,6 +146,8 @@ void send_out(struct engine *e, struct out *o)
     e->ops_in_flight++;
     if (o->type == OUT_SEND)
         send_effect(s, o);
+    else if (o->type == OUT_POST && e->settings.dry_run)
+        answer_local(s, DRY_RUN);
     else if (o->type == OUT_POST)
         clusters_alertmanager(e->clusters, (int)json_int_or(o->what, "peer", 0), "/api/v2/alerts",
                               json_object_get(o->what, "alerts"), o->timeout_ms, on_answer, s);

@@ -17,7 +17,7 @@ struct waiter {
 };
 
 struct entry {
-    char *key; /* server and path: a client that was replaced by a reload shares nothing with its successor */
+    char *key; /* client and path: two clusters of one server may have different rights */
     json_t *answer;
     int64_t answered_us;
     bool in_flight;
@@ -43,6 +43,7 @@ static void entry_free(struct shared_reads *s, struct entry *e)
     while (e->waiters) {
         struct waiter *w = e->waiters;
         e->waiters = w->next;
+        w->done(json_pack("{s:s, s:s}", "error", "cancelled", "message", "mendd is stopping"), w->userdata);
         free(w);
     }
     json_decref(e->answer);
@@ -133,7 +134,7 @@ void shared_read(struct shared_reads *s, struct kube_client *client, const struc
                  void *userdata)
 {
     const int64_t now_us = now_read().boot_us;
-    _cleanup_free_ char *key = xasprintf("%s %s", kube_client_server(client), req->path);
+    _cleanup_free_ char *key = xasprintf("%p %s", (void *)client, req->path);
     prune(s, now_us);
     struct entry *e = entry_get(s, key);
     add_waiter(e, done, userdata);

@@ -12,7 +12,7 @@
 struct shared_reads;
 
 struct shared_reads *shared_reads_new(sd_event *event);
-/* After the clients were freed: nothing is in flight any more. */
+/* After the clients were freed: nothing is in flight any more. Who still waits hears "cancelled". */
 struct shared_reads *shared_reads_free(struct shared_reads *s);
 
 /* Whether this path is one: "/api/v1/namespaces/NAME", nothing behind it. */

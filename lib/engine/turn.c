@@ -83,6 +83,8 @@ static void on_commit(int result, const struct error *err, void *userdata)
 {
     struct turn *t = userdata;
     struct engine *e = t->engine;
+    e->saves_in_flight -= json_object_size(t->saves);
+    queue_kick(e); /* it may have waited for the journal */
     if (t->generation != e->core_generation || e->stopping) {
         turn_free(t); /* of a core that is gone: the journal holds it if it was committed */
         return;
@@ -124,6 +126,7 @@ void turn_flush(struct engine *e)
     struct turn *t = TAKE_PTR(e->turn);
     if (!t)
         return;
+    e->saves_in_flight += json_object_size(t->saves);
     store_submit(e->store, turn_to_batch(t), on_commit, t);
 }
 
@@ -155,6 +158,7 @@ static void ask_at_once(struct engine *e, struct effects *fx)
 
 static void collect(struct engine *e, struct turn *t, struct effects *fx)
 {
+    ask_at_once(e, fx);
     for (size_t i = 0; i < fx->n_saves; i++) {
         const struct save *s = &fx->saves[i];
         const char *id = json_path_text(s->doc, "record", "id", NULL);
@@ -198,7 +202,6 @@ void turn_handle(struct engine *e, const struct event *event)
         e->turn = turn_new(e);
         sd_event_source_set_enabled(e->flush_source, SD_EVENT_ONESHOT);
     }
-    ask_at_once(e, &fx);
     collect(e, e->turn, &fx);
     effects_clear(&fx);
     arm_tick(e);

@@ -174,10 +174,26 @@ static void wait_idle(struct store *s)
         pthread_cond_wait(&s->idle, &s->lock);
 }
 
+/* What was submitted after the failure builds on what was lost with it: it fails as well, even if the writer did not
+ * come to it while the journal was broken. */
+static void fail_queued(struct store *s)
+{
+    if (!s->broken || !s->queue.head)
+        return;
+    for (struct store_batch *b = s->queue.head; b; b = b->next) {
+        batch_clear(b);
+        b->result = s->failure.code;
+    }
+    batch_list_append(&s->finished, &s->queue);
+    const uint64_t one = 1;
+    ssize_t n _unused_ = write(s->event_fd, &one, sizeof(one));
+}
+
 int store_reopen(struct store *s, struct error *err)
 {
     pthread_mutex_lock(&s->lock);
     wait_idle(s);
+    fail_queued(s);
     sqlite3_close(s->reader);
     s->reader = NULL;
     writer_db_close(&s->writer);
