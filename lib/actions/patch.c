@@ -37,7 +37,7 @@ static bool merge_touches(const json_t *patch, const char *pointer)
     while (*pointer) {
         if (!json_is_object(patch))
             return true; /* the whole is replaced or removed */
-        if (json_object_get(patch, "$patch"))
+        if (json_object_get(patch, "$patch") || json_object_get(patch, "$retainKeys"))
             return true;
         const size_t len = strcspn(++pointer, "/");
         _cleanup_free_ char *key = xstrndup(pointer, len);
@@ -123,12 +123,13 @@ static void add_change(json_t *changes, const char *pointer, const json_t *befor
     json_object_set_new(changes, pointer, change);
 }
 
+/* $patch, $retainKeys, …: what they do to this map only the server knows. */
 static bool has_directive(const json_t *patch)
 {
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)patch, key, value) {
-        if (*key == '$' || (json_is_object(value) && has_directive(value)))
+        if (*key == '$')
             return true;
     }
     return false;
@@ -160,8 +161,8 @@ static void merge_changes(json_t *changes, const json_t *patch, const json_t *pr
         const bool descend = json_is_object(have) || str_eq(at, "/metadata/annotations") || str_eq(at, "/metadata");
         if (json_is_object(value) && descend && !(strategic && has_directive(value)))
             merge_changes(changes, value, have, at, strategic);
-        else if (strategic && (json_is_array(value) || has_directive(value)))
-            add_change(changes, at, have, NULL); /* lists are merged by the server: it says what came of it */
+        else if (strategic && (json_is_array(value) || json_is_object(value)))
+            add_change(changes, at, have, NULL); /* merged by the server: it says what came of it */
         else if (json_is_null(value) ? have != NULL : !have || !json_equal(have, value))
             add_change(changes, at, have, json_is_null(value) ? json_null() : without_nulls_new(value));
     }

@@ -84,10 +84,22 @@ static int patch_one(const struct action_in *in, const struct workload *w, struc
     return 0;
 }
 
+/* Said before anything is read: a Secret's content has no business here. */
+static bool means_secret(const struct action_in *in)
+{
+    const char *kind = json_text(in->with, "kind");
+    if (kind)
+        return str_eq(kind, "Secret");
+    bool any = str_eq(in->target->kind, "Secret");
+    for (size_t i = 0; i < in->target->n_owners; i++)
+        any = any || str_eq(in->target->owners[i].kind, "Secret");
+    return any;
+}
+
 static int patch_plan(const struct action_in *in, struct action_plan *ret, struct error *err)
 {
     static const struct each_workload each = {.kinds = NULL, .look = true, .one = patch_one};
-    if (str_eq(json_text(in->with, "kind"), "Secret")) /* before it is read at all */
+    if (means_secret(in))
         return error_set(err, -EPERM, "a Secret's content must not stand in the journal: mendd does not patch it");
     int r = patch_check(json_object_get(in->with, "patch"), json_text_or(in->with, "type", "merge"), err);
     return r < 0 ? r : plan_each(in, &each, ret, err);

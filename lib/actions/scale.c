@@ -1,5 +1,5 @@
 /* scale: through the scale subresource, which drops annotations: the value itself is how the effect is recognised, so
- * it is always absolute by the time it is sent. */
+ * it is always absolute by the time it is sent. The object itself is read for one thing: who owns it. */
 #include "actions/common.h"
 #include "base/alloc.h"
 #include "base/text.h"
@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { REPLICAS_MAX = 100000 };
 
@@ -27,8 +28,8 @@ static int wanted_replicas(const json_t *replicas, int64_t current, int64_t *ret
             return wrong_replicas(s ? s : "", err);
         char *end;
         const double n = strtod(s + 1, &end);
-        if (*end || !(s[1] >= '0' && s[1] <= '9') || !isfinite(n) || n > REPLICAS_MAX || (*s == '+' && floor(n) < n) ||
-            (*s == 'x' && n < 1))
+        if (*end || s[1 + strspn(s + 1, "0123456789.")] || !(s[1] >= '0' && s[1] <= '9') || !isfinite(n) ||
+            n > REPLICAS_MAX || (*s == '+' && floor(n) < n) || (*s == 'x' && n < 1))
             return wrong_replicas(s, err);
         const double product = *s == '+' ? (double)current + n : ceil((double)current * n - 1e-9);
         *ret = product > REPLICAS_MAX ? REPLICAS_MAX + 1 : (int64_t)product;
@@ -56,17 +57,36 @@ static int bounded_replicas(const struct action_in *in, int64_t current, int64_t
     return 0;
 }
 
+static int refuse_if_controlled(const struct action_in *in, const struct workload *w, struct error *err)
+{
+    struct workload looked = *w;
+    _cleanup_free_ char *what = kube_what("GET", &w->kind, w->namespace, w->name);
+    int r = read_kube(in->asks, in->cluster, w->path, what, &looked.object, err);
+    return r < 0 ? r : refuse_if_owned(&looked, err);
+}
+
+/* The three reads in one round: none waits for the other's answer. */
+static int look(const struct action_in *in, const struct workload *w, const json_t **ret_scale, struct error *err)
+{
+    _cleanup_free_ char *path = kube_path(&w->kind, w->namespace, w->name, "scale");
+    _cleanup_free_ char *read = kube_what("GET", &w->kind, w->namespace, w->name);
+    _cleanup_free_ char *what = xasprintf("%s (scale)", read);
+    const int r[] = {read_kube(in->asks, in->cluster, path, what, ret_scale, NULL), refuse_if_controlled(in, w, NULL),
+                     refuse_if_autoscaled(in, w, NULL)};
+    if (r[0] == -EAGAIN || r[1] == -EAGAIN || r[2] == -EAGAIN)
+        return -EAGAIN;
+    if (r[0] < 0) /* again, for its words */
+        return read_kube(in->asks, in->cluster, path, what, ret_scale, err);
+    return r[1] < 0 ? refuse_if_controlled(in, w, err) : r[2] < 0 ? refuse_if_autoscaled(in, w, err) : 0;
+}
+
 static int scale_one(const struct action_in *in, const struct workload *w, struct action_plan *plan, struct error *err)
 {
     const json_t *scale = NULL;
     int64_t wanted = 0;
-    _cleanup_free_ char *path = kube_path(&w->kind, w->namespace, w->name, "scale");
-    _cleanup_free_ char *read = kube_what("GET", &w->kind, w->namespace, w->name);
-    _cleanup_free_ char *what = xasprintf("%s (scale)", read);
-    int r = refuse_if_autoscaled(in, w, err); /* both reads in one round */
-    int r2 = r == 0 || r == -EAGAIN ? read_kube(in->asks, in->cluster, path, what, &scale, err) : r;
-    if (r < 0 || r2 < 0)
-        return r2 == -EAGAIN ? r : r2 < 0 ? r2 : r;
+    int r = look(in, w, &scale, err);
+    if (r < 0)
+        return r;
     const int64_t current = json_int_or(json_path(scale, "spec", NULL), "replicas", 0);
     r = bounded_replicas(in, current, &wanted, err);
     if (r < 0)

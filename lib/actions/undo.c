@@ -67,7 +67,8 @@ static int refuse_old_rollout(const struct action_in *in, const struct workload 
     if (max_age_ms == 0)
         return 0;
     if (!since || time_parse(since, &since_us) < 0)
-        return error_set(err, -EBUSY, "the present revision of %s does not say since when it is there, and max_age is set",
+        return error_set(err, -EBUSY,
+                         "the present revision of %s does not say since when it is there, and max_age is set",
                          w->label);
     const int64_t age_ms = (in->now.wall_us - since_us) / USEC_PER_MSEC;
     if (age_ms <= max_age_ms)

@@ -65,7 +65,8 @@ static void refusals(void **s _unused_)
     refused(&action_rollout_restart, NULL, NULL, -ENOENT, "deployments.apps \"api\" in shop");
     refused(&action_rollout_restart, "{'kind':'Job','name':'j'}", NULL, -EINVAL,
             "Deployment, StatefulSet or DaemonSet");
-    refused(&action_scale, "{'replicas':3}", NULL, -EPERM, "use hpa.set");
+    refused(&action_scale, "{'replicas':3}", "{'metadata':{'uid':'u1'}}", -EPERM, "use hpa.set");
+    refused(&action_scale, "{'replicas':3}", owned, -EPERM, "belongs to Api x");
 }
 
 #define REPLICASET                                                                                                     \
@@ -135,6 +136,7 @@ static void scale_to(const char *with, int expected)
     struct world w;
     struct action_plan plan = {0};
     world_init(&w, "Deployment", "api", "app=api");
+    world_body(&w, API, "{'metadata':{'uid':'u1'}}");
     world_body(&w, API "/scale", "{'metadata':{'uid':'u1'},'spec':{'replicas':3}}");
     world_body(&w, "/apis/autoscaling/v1/namespaces/shop/horizontalpodautoscalers", "{'items':[]}");
     const int r = world_plan(&w, &action_scale, with, &plan, NULL);

@@ -1,4 +1,5 @@
-/* rollout.restart and rollout.undo beyond the one Deployment: other kinds, several owners, revisions by number and age. */
+/* rollout.restart and rollout.undo beyond the one Deployment: other kinds, several owners, revisions by number and age.
+ */
 #include "actions/registry.h"
 #include "world.h"
 
@@ -101,8 +102,9 @@ static void undo_by_age_and_number(void **s _unused_)
     action_plan_clear(&plan);
     world_expect(&w, &action_rollout_undo, "{'max_age':540000}", -EBUSY, "10m old, older than max_age 9m", &plan);
     world_expect(&w, &action_rollout_undo, "{'to_revision':1}", 0, "revision 1", &plan);
-    assert_effect(&plan, 0, "{'made':{'revision':1},'changes':{'/spec/template':{'before':{'image':'i3'},'after':{"
-                            "'image':'i1'}}}}");
+    assert_effect(&plan, 0,
+                  "{'made':{'revision':1},'changes':{'/spec/template':{'before':{'image':'i3'},'after':{"
+                  "'image':'i1'}}}}");
     action_plan_clear(&plan);
     world_expect(&w, &action_rollout_undo, "{'to_revision':1,'max_age':540000}", -EBUSY, "not to blame", &plan);
     world_expect(&w, &action_rollout_undo, "{'to_revision':9}", -ENOENT, "no revision 9", &plan);
