@@ -30,6 +30,7 @@ struct core *core_free(struct core *c)
     HASH_ITER (hh_id, c->runs, run, next)
         run_free(c, run);
     owners_free(c);
+    episodes_free(c);
     free(c->heap);
     json_decref(c->cleared_check.with);
     json_decref(c->ready_check.with);
@@ -287,6 +288,13 @@ static void decide_again(struct core *c)
     }
 }
 
+static void prune(struct core *c)
+{
+    c->pruned = c->now;
+    limits_prune(c);
+    episodes_prune(c);
+}
+
 void core_handle(struct core *c, const struct event *event, struct now now, struct effects *out)
 {
     bury(c);
@@ -294,7 +302,7 @@ void core_handle(struct core *c, const struct event *event, struct now now, stru
     c->out = out;
     look_at_clocks(c, now);
     if (now.boot_us - c->pruned.boot_us > 600 * USEC_PER_SEC)
-        limits_prune(c);
+        prune(c);
     switch (event->type) {
     case EVENT_ALERT:
         episode_alert(c, event);

@@ -181,8 +181,7 @@ void effect_done(json_t *effect, const json_t *body)
     json_t *change;
     json_object_foreach (json_object_get(effect, "changes"), pointer, change) {
         json_t *after = json_pointer(body, pointer); /* as the server wrote it: "2000m" comes back as "2" */
-        if (after)
-            json_object_set_new(change, "after", json_deep_copy(after));
+        json_object_set_new(change, "after", after ? json_deep_copy(after) : json_null());
     }
 }
 
@@ -234,12 +233,29 @@ static void add_mark(json_t *patch, const json_t *changes, const json_t *object,
     }
 }
 
+static bool all_known(json_t *changes, const char **ret_odd)
+{
+    const char *pointer;
+    json_t *change;
+    json_object_foreach (changes, pointer, change) {
+        if (!json_object_get(change, "after")) {
+            *ret_odd = pointer;
+            return false;
+        }
+    }
+    return true;
+}
+
 json_t *effect_inverse_new(const json_t *effect, const json_t *object, char **words)
 {
     const char *odd = NULL, *pointer, *uid = json_path_text(effect, "object", "uid", NULL);
     json_t *change, *changes = json_object_get(effect, "changes");
     if (uid && !str_eq(uid, json_path_text(object, "metadata", "uid", NULL))) {
         say(words, xstrdup("the object is another one by now"));
+        return NULL;
+    }
+    if (!all_known(changes, &odd)) {
+        say(words, xasprintf("what the server made of %s is not known; it is left alone", odd));
         return NULL;
     }
     if (!all_hold(effect, object, "after", &odd)) {

@@ -4,7 +4,11 @@
 #include "base/text.h"
 #include "core/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+enum { CLOSED_MAX = 4096 };
+#define UNSEEN_US (7 * 24 * 3600 * USEC_PER_SEC)
 
 static void open_episode(struct core *c, struct run *run)
 {
@@ -12,10 +16,48 @@ static void open_episode(struct core *c, struct run *run)
     run->episode = true;
 }
 
+/* ---- what was seen firing ---- */
+
+/* A resolved alert that was seen firing belongs to the record that it has, even if that is closed by now: mendd posted
+ * the end itself, a peer says it again. The newest are remembered. */
+void episode_remember(struct core *c, const char *fingerprint)
+{
+    struct closed *k = NULL;
+    HASH_FIND(hh, c->closed, fingerprint, strlen(fingerprint), k);
+    if (!k && HASH_COUNT(c->closed) >= CLOSED_MAX)
+        k = c->closed; /* the oldest */
+    if (k)
+        HASH_DELETE(hh, c->closed, k);
+    else
+        k = xnew0(struct closed);
+    strncpy(k->fingerprint, fingerprint, sizeof(k->fingerprint) - 1);
+    HASH_ADD(hh, c->closed, fingerprint, strlen(k->fingerprint), k);
+}
+
+void episodes_free(struct core *c)
+{
+    struct closed *k, *next;
+    HASH_ITER (hh, c->closed, k, next) {
+        HASH_DELETE(hh, c->closed, k);
+        free(k);
+    }
+}
+
+static bool was_seen(const struct core *c, const char *fingerprint)
+{
+    struct closed *k = NULL;
+    HASH_FIND(hh, c->closed, fingerprint, strlen(fingerprint), k);
+    return k != NULL;
+}
+
+/* ---- open and closed ---- */
+
 void episode_close(struct core *c, struct run *run)
 {
-    if (run->episode)
+    if (run->episode) {
         HASH_DELETE(hh_episode, c->episodes, run);
+        episode_remember(c, run->fingerprint);
+    }
     run->episode = false;
     run->parked = false;
 }
@@ -31,7 +73,6 @@ static void seen_again(struct core *c, struct run *run)
 {
     json_object_set_new(run->record, "seen", json_integer(json_int_or(run->record, "seen", 1) + 1));
     record_set_time(run->record, "last_seen", c->now.wall_us);
-    run->cleared = false;
     if (run->state == RUN_SETTLING)
         run->refired = true;
     run_dirty(c, run);
@@ -70,15 +111,15 @@ static void decide(struct core *c, struct run *run)
     run_advance(c, run);
 }
 
+/* The episode is over even if its run still has to verify what it did: fired again it is a new one. */
 static void handle_resolved(struct core *c, struct run *run)
 {
     record_time(c, run, "resolved");
     record_event(c, run, "Alertmanager reports the alert resolved");
     run->cleared = true;
     run_dirty(c, run);
-    if (run->phase == PHASE_DONE)
-        episode_close(c, run);
-    else
+    episode_close(c, run);
+    if (run->phase != PHASE_DONE)
         run_advance(c, run);
 }
 
@@ -111,7 +152,7 @@ void episode_alert(struct core *c, const struct event *event)
         seen_again(c, open);
     } else if (open) {
         handle_resolved(c, open);
-    } else {
+    } else if (a->firing || !was_seen(c, a->fingerprint)) {
         struct run *run = run_new(c, alert, a->firing);
         if (a->firing) {
             decide(c, run);
@@ -120,6 +161,21 @@ void episode_alert(struct core *c, const struct event *event)
         record_time(c, run, "resolved");
         run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
                 "the alert came already resolved and was not seen firing");
+    }
+}
+
+/* Episodes without a run that nobody sends any more: Alertmanager forgets what it sent after five days
+ * (data.retention 120h) and would send it again by then. Without send_resolved they would stay for ever. */
+void episodes_prune(struct core *c)
+{
+    struct run *run, *next;
+    HASH_ITER (hh_episode, c->episodes, run, next) {
+        int64_t last_us = 0;
+        if (!run->parked || time_parse(json_text_or(run->record, "last_seen", ""), &last_us) < 0 ||
+            c->now.wall_us - last_us < UNSEEN_US)
+            continue;
+        episode_close(c, run);
+        record_event(c, run, "not seen for a week: the episode is closed");
     }
 }
 

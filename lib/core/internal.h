@@ -132,7 +132,7 @@ struct run {
 
     int64_t received_us, expires_us, step_deadline_us, step_wait_us, backoff_us, run_deadline_us, run_left_us;
     int64_t round_began_us, verify_deadline_us, verify_next_us, passing_since_us, settle_deadline_us, settle_next_us;
-    int64_t held_until_us;
+    int64_t slot_until_us;    /* settling longer, until there is a place for the next rung */
     int64_t restored_wall_us; /* when the save was made that it came from */
     int settle_looks, target_tries;
     bool look_again; /* back-off before another look, not before another try */
@@ -187,6 +187,11 @@ struct owner {
     UT_hash_handle hh;
 };
 
+struct closed { /* an episode that is over */
+    char fingerprint[17];
+    UT_hash_handle hh;
+};
+
 struct concurrency { /* active runs of a playbook */
     char *playbook;
     int active;
@@ -199,6 +204,7 @@ struct core {
     struct ulid_source ids;
     uint64_t next_op, next_arrival;
     struct run *runs, *episodes;
+    struct closed *closed; /* oldest first */
     struct op *ops;
     struct owner *owners;
     struct concurrency *concurrency;
@@ -248,6 +254,9 @@ void episode_alert(struct core *c, const struct event *event);
 void episode_malformed(struct core *c, const struct event *event);
 void episode_settings(struct core *c);
 void episode_close(struct core *c, struct run *run);
+void episode_remember(struct core *c, const char *fingerprint);
+void episodes_prune(struct core *c);
+void episodes_free(struct core *c);
 
 /* limits.c */
 struct owner *owner_get(struct core *c, const char *key);
@@ -323,6 +332,7 @@ bool phase_condition(struct core *c, struct run *run);
 bool phase_step_plan(struct core *c, struct run *run);
 bool phase_step_wait(struct core *c, struct run *run);
 bool phase_come_back(struct core *c, struct run *run);
+void run_keep_failure(struct run *run, enum reason reason, const char *message);
 void step_failed(struct core *c, struct run *run, enum reason reason, const char *message);
 bool step_effects_go_on(struct core *c, struct run *run);
 void rung_failed(struct core *c, struct run *run, enum reason reason, const char *message);

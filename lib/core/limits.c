@@ -54,7 +54,6 @@ void limits_prune(struct core *c)
 {
     const int64_t before = c->now.wall_us - core_history_window_ms(c) * USEC_PER_MSEC;
     struct owner *o, *next;
-    c->pruned = c->now;
     HASH_ITER (hh, c->owners, o, next) {
         size_t kept = 0;
         for (size_t i = 0; i < o->n_attempts; i++) {

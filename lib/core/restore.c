@@ -222,7 +222,7 @@ int core_restore_run(struct core *c, const json_t *doc, struct playbook *playboo
     }
     HASH_ADD(hh_id, c->runs, id, ULID_LEN, run);
     HASH_FIND(hh_episode, c->episodes, run->fingerprint, strlen(run->fingerprint), same);
-    if (!same && (run->phase != PHASE_DONE || run->parked)) {
+    if (!same && !run->cleared && (run->phase != PHASE_DONE || run->parked)) {
         HASH_ADD(hh_episode, c->episodes, fingerprint, strlen(run->fingerprint), run);
         run->episode = true;
     }
@@ -246,6 +246,9 @@ int core_restore_history(struct core *c, const json_t *doc, struct error *err)
     size_t i;
     json_t *key;
     keys = json_object_get(state, "keys");
+    const char *fingerprint = json_path_text(record, "alert", "fingerprint", NULL);
+    if (fingerprint && !json_bool_or(state, "parked", false))
+        episode_remember(c, fingerprint);
     bool remembered = acted && time_parse(acted, &acted_us) == 0 &&
                       time_parse(json_text_or(record, "finished", ""), &finished_us) == 0;
     json_array_foreach ((json_t *)keys, i, key) {

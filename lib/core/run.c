@@ -253,7 +253,6 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
               message);
     if (escalate)
         run_escalate(c, run, reason, message);
-    c->recheck = true;
 }
 
 /* ---- what steps and checks are given ---- */

@@ -146,7 +146,7 @@ static void hold(struct core *c, struct run *run, const struct guard_result *g)
         limits_line_up(c, run);
     else
         limits_leave_line(c, run);
-    run->held_until_us = g->until_us;
+    run->target_tries = 0;
     run->phase = PHASE_WAITING;
     askset_close(c, run, &run->set);
     if (!news && str_eq(json_path_text(run->record, "held", "run", NULL), g->run))
@@ -242,6 +242,7 @@ bool phase_waiting(struct core *c, struct run *run)
 
 void run_begin_approval(struct core *c, struct run *run)
 {
+    limits_release(c, run); /* a person may take long, or never come */
     run->phase = PHASE_APPROVAL;
     run->expires_us = c->now.boot_us + run->playbook->limits.expires_ms * USEC_PER_MSEC;
     run->reason = REASON_AWAITING_APPROVAL;

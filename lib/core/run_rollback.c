@@ -15,7 +15,8 @@ static bool candidate(const json_t *e)
 {
     const char *status = json_text(e, "status");
     return !json_bool_or(e, "inverse", false) && json_bool_or(e, "reversible", false) &&
-           !json_object_get(e, "undone") && (str_eq(status, "done") || str_eq(status, "unknown"));
+           !json_bool_or(e, "verified", false) && !json_object_get(e, "undone") &&
+           (str_eq(status, "done") || str_eq(status, "unknown"));
 }
 
 static json_t *last_to_undo(const struct run *run)

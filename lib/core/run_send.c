@@ -166,7 +166,8 @@ bool phase_send(struct core *c, struct run *run)
         return true;
     }
     if (untouched(run) && run->set.epoch != c->epoch) {
-        run->phase = PHASE_STEP_PLAN;
+        askset_close(c, run, &run->set);
+        run->phase = PHASE_STEP;
         return true;
     }
     return guard_and_send(c, run);

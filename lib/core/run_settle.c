@@ -110,17 +110,41 @@ static bool resolved(struct core *c, struct run *run, const char *how)
     return true;
 }
 
+/* A settling run gave up its place among `concurrent`: it goes on settling until there is one for its next rung, for as
+ * long as any run may wait. */
+static bool wait_for_slot(struct core *c, struct run *run)
+{
+    const struct limits *l = &run->playbook->limits;
+    if (l->concurrent <= 0 || limits_active(c, run) < l->concurrent)
+        return false;
+    if (run->slot_until_us == 0)
+        run->slot_until_us = c->now.boot_us + l->expires_ms * USEC_PER_MSEC;
+    if (c->now.boot_us >= run->slot_until_us) {
+        run_end(c, run, OUTCOME_FAILED, REASON_STILL_FIRING, true,
+                "verified, but the alert still fires, and other runs of the playbook left no room for the next rung");
+        return true;
+    }
+    const struct guard_result held = {.reason = REASON_CONCURRENT, .until_us = INT64_MAX};
+    record_held(c, run, &held);
+    run->settle_deadline_us = run->settle_next_us = c->now.boot_us + 15 * USEC_PER_SEC;
+    return true;
+}
+
 static bool still_firing(struct core *c, struct run *run)
 {
     char text[TIME_TEXT_MAX];
     const struct playbook *p = run->playbook;
     duration_format(p->settle_ms, text);
+    _cleanup_free_ char *message = xasprintf("verified, but the alert still fires after %s", text);
     if (p->still_firing_next_rung && run->rung + 1 < p->n_rungs) {
+        if (wait_for_slot(c, run))
+            return true;
+        run_keep_failure(run, REASON_STILL_FIRING, message);
         record_event(c, run, "still firing: the next rung is tried");
         run_begin_rung(c, run, run->rung + 1);
         return true;
     }
-    run_end(c, run, OUTCOME_FAILED, REASON_STILL_FIRING, true, "verified, but the alert still fires after %s", text);
+    run_end(c, run, OUTCOME_FAILED, REASON_STILL_FIRING, true, "%s", message);
     return true;
 }
 
@@ -131,7 +155,9 @@ static bool settle_over(struct core *c, struct run *run)
     duration_format(run->playbook->settle_ms, text);
     if (run->healthy && (fires || c->settings->n_alertmanagers > 0)) {
         run_end(c, run, OUTCOME_SKIPPED, REASON_ALREADY_HEALTHY, true,
-                "the checks say that all is well, but the alert still fires after %s", text);
+                fires ? "the checks say that all is well, but the alert still fires after %s"
+                      : "the checks say that all is well, but nobody could say within %s whether the alert cleared",
+                text);
         return true;
     }
     if (fires)

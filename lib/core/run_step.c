@@ -5,24 +5,39 @@
 
 #include <errno.h>
 
+#define PLAN_AGAIN_US (2 * USEC_PER_SEC)
+
 void run_begin_rung(struct core *c, struct run *run, size_t rung)
 {
     run->rung = rung;
     run->step = 0;
     run->began = true;
     run->healthy = false;
+    run->backoff_us = run->slot_until_us = 0;
+    record_held(c, run, NULL);
     json_object_set_new(run->record, "rung", json_integer((json_int_t)rung));
     run->phase = PHASE_STEP;
     run_state_to(c, run, RUN_REMEDIATING, "rung \"%s\" begins", run->playbook->ladder[rung].name);
 }
 
+/* Nothing that is not done may be taken up by a later step: what never left is forgotten, what waited for another try
+ * is known not to have been done, what waited for another look may have been. */
 static void drop_pending(struct run *run)
 {
     for (size_t i = json_array_size(run->effects); i-- > 0;) {
         json_t *e = json_array_get(run->effects, i);
-        if (str_eq(json_text(e, "status"), "pending") && json_int_or(e, "attempts", 0) == 0)
+        bool pending = str_eq(json_text(e, "status"), "pending");
+        if (!pending && !str_eq(json_text(e, "status"), "intended"))
+            continue;
+        if (pending && json_int_or(e, "attempts", 0) == 0) {
             json_array_remove(run->effects, i);
+            continue;
+        }
+        json_set_text(e, "status", !pending && run->look_again ? "unknown" : "failed");
+        record_request(run, e);
     }
+    run->look_again = false;
+    run->backoff_us = 0;
     run->current = NULL;
 }
 
@@ -43,6 +58,7 @@ static void next_step(struct core *c, struct run *run, const char *status, const
     record_step_end(c, run, status, error);
     round_close(c, run);
     askset_close(c, run, &run->guards);
+    run->backoff_us = 0;
     run->step++;
     run->phase = PHASE_STEP;
 }
@@ -128,13 +144,29 @@ static bool take_plan(struct core *c, struct run *run, struct action_plan *plan,
     return true;
 }
 
+/* Nobody could be asked: no reason to give the rung up before the step's time is over. */
+static void plan_later(struct core *c, struct run *run)
+{
+    askset_close(c, run, &run->set);
+    run->backoff_us = c->now.boot_us + PLAN_AGAIN_US;
+}
+
 bool phase_step_plan(struct core *c, struct run *run)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_json_ json_t *with = NULL;
     _cleanup_free_ char *cluster = NULL;
     const struct step *step = run_step_now(run);
-    if (!run->set.open || run->set.epoch != c->epoch)
+    if (run->set.open && run->set.epoch != c->epoch) { /* its condition too is looked at again */
+        askset_close(c, run, &run->set);
+        run->phase = PHASE_STEP;
+        return true;
+    }
+    if (c->now.boot_us < run->backoff_us) {
+        run_wake_at(run, run->backoff_us);
+        return false;
+    }
+    if (!run->set.open)
         open_plan(c, run);
     if (!askset_ready(c, run, &run->set))
         return false;
@@ -152,7 +184,9 @@ bool phase_step_plan(struct core *c, struct run *run)
         askset_send(c, run, &run->set);
         return run->set.in_flight == 0;
     }
-    if (r < 0)
+    if (r == -EIO && c->now.boot_us + PLAN_AGAIN_US < run->step_deadline_us)
+        plan_later(c, run);
+    else if (r < 0)
         step_failed(c, run, r == -EACCES ? REASON_FORBIDDEN : REASON_ACTION_FAILED, error_message(&err));
     else
         take_plan(c, run, &plan, cluster);
@@ -243,7 +277,7 @@ void step_failed(struct core *c, struct run *run, enum reason reason, const char
         run_give_up(c, run, reason, why);
 }
 
-static void keep_failure(struct run *run, enum reason reason, const char *message)
+void run_keep_failure(struct run *run, enum reason reason, const char *message)
 {
     run->fail_reason = reason;
     char *copy = xstrdup(message);
@@ -260,7 +294,7 @@ void rung_failed(struct core *c, struct run *run, enum reason reason, const char
         run_give_up(c, run, reason, message);
         return;
     }
-    keep_failure(run, reason, message);
+    run_keep_failure(run, reason, message);
     _cleanup_free_ char *event = xasprintf("rung \"%s\" failed: %s", p->ladder[run->rung].name, message);
     record_event(c, run, event);
     core_note(c, run, NOTE_WARN, reason, "%s", event);
@@ -269,7 +303,7 @@ void rung_failed(struct core *c, struct run *run, enum reason reason, const char
 
 void run_give_up(struct core *c, struct run *run, enum reason reason, const char *message)
 {
-    keep_failure(run, reason, message);
+    run_keep_failure(run, reason, message);
     drop_pending(run);
     round_close(c, run);
     askset_close(c, run, &run->set);

@@ -44,8 +44,20 @@ static enum verdict sum_up(struct core *c, struct run *run, struct strbuf *words
     return sum;
 }
 
+/* A verified rung is never rolled back, whatever later rungs come to. */
+static void keep_rung(struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        if (json_int_or(e, "rung", -1) == (int64_t)run->rung)
+            json_object_set_new(e, "verified", json_true());
+    }
+}
+
 static void verified(struct core *c, struct run *run)
 {
+    keep_rung(run);
     record_time(c, run, "verified");
     core_note(c, run, NOTE_INFO, REASON_NONE, "verified: all checks passed");
     run_begin_settle(c, run, false);
