@@ -151,6 +151,28 @@ static bool guard_and_send(struct core *c, struct run *run)
     return again;
 }
 
+/* What puts things back spends no budget and waits for no limit, but who opted out meanwhile is left alone. */
+static bool guard_and_undo(struct core *c, struct run *run)
+{
+    struct guard_result g;
+    if (!run->guards.open)
+        askset_open(c, &run->guards, c->now.boot_us + FRESH_US, false);
+    if (!askset_ready(c, run, &run->guards))
+        return false;
+    enum guard_answer a = guards_undo(c, run, &run->guards, &g);
+    if (a == GUARD_ASKING) {
+        askset_send(c, run, &run->guards);
+        return run->guards.in_flight == 0;
+    }
+    askset_close(c, run, &run->guards);
+    if (a == GUARD_FINAL && g.reason == REASON_OPTED_OUT)
+        rollback_effect_refused(c, run, g.message);
+    else
+        send_now(c, run);
+    guard_result_clear(&g);
+    return true;
+}
+
 bool phase_send(struct core *c, struct run *run)
 {
     run->current = next_pending(run);
@@ -161,10 +183,8 @@ bool phase_send(struct core *c, struct run *run)
             step_effects_go_on(c, run);
         return true;
     }
-    if (run->rolling) {
-        send_now(c, run);
-        return true;
-    }
+    if (run->rolling)
+        return guard_and_undo(c, run);
     if (untouched(run) && run->set.epoch != c->epoch) {
         askset_close(c, run, &run->set);
         run->phase = PHASE_STEP;
@@ -226,6 +246,21 @@ static void unsure(struct core *c, struct run *run, const char *why)
     }
 }
 
+/* A guard in the request did not hold: metadata.uid in a merge or strategic patch (422 and this cause up to 1.20, 409
+ * later), or a `test` of a JSON patch (a bare 422). What stands there now must be looked at before anything is said. */
+static bool guard_refused(const json_t *effect, const json_t *answer)
+{
+    size_t i;
+    json_t *cause;
+    if (answer_status(answer) != 422)
+        return false;
+    json_array_foreach (json_path(answer_body(answer), "details", "causes", NULL), i, cause) {
+        if (str_eq(json_text(cause, "field"), "metadata.uid"))
+            return true;
+    }
+    return str_eq(json_text(effect, "content_type"), "application/json-patch+json");
+}
+
 bool phase_sent(struct core *c, struct run *run)
 {
     if (!run->answer)
@@ -249,7 +284,8 @@ bool phase_sent(struct core *c, struct run *run)
         again_later(c, run, why);
     else if (status == 401 || status == 403)
         effect_ended(c, run, false, REASON_FORBIDDEN, why);
-    else if (error || status >= 500 || status == 408 || status == 409 || status < 200)
+    else if (error || status >= 500 || status == 408 || status == 409 || status < 200 ||
+             guard_refused(run->current, answer))
         unsure(c, run, why);
     else
         effect_ended(c, run, false, REASON_ACTION_FAILED, why);
