@@ -171,7 +171,8 @@ static int judge_pods(const struct check_in *in, const struct url *url, struct c
         return verdict_for(r, &err, ret);
     json_array_foreach (pods, i, pod) {
         _cleanup_free_ char *path = NULL, *what = xasprintf("pod %s", object_name(pod));
-        if (object_is_terminating(pod) || pod_is_finished(pod) || asked == PODS_ASKED)
+        if (object_is_terminating(pod) || pod_is_finished(pod) || effects_deleted(in, object_uid(pod)) ||
+            asked == PODS_ASKED)
             continue;
         if (url_proxy_path(url, "pods", target_namespace(in->target), object_name(pod), &path, &err) < 0)
             return check_say(ret, VERDICT_UNKNOWN, "%s", error_message(&err));

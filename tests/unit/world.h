@@ -103,7 +103,10 @@ static inline void world_round(struct world *w)
         const char *key = json_text(q, "path");
         key = key ? key : json_text(q, "url") ? json_text(q, "url") : json_text(q, "address");
         json_array_append_new(w->asked, json_string(key));
-        json_t *answer = json_object_get(w->answers, key);
+        /* "1:/api/v2/alerts": what only that Alertmanager answers */
+        _cleanup_free_ char *of_peer = xasprintf("%lld:%s", (long long)json_int_or(q, "peer", -1), key);
+        json_t *answer = json_object_get(w->answers, of_peer);
+        answer = answer ? answer : json_object_get(w->answers, key);
         asks_answer(&w->asks, q, answer ? json_deep_copy(answer) : J("{'status':404,'body':{'message':'not found'}}"));
     }
 }
