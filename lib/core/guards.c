@@ -71,19 +71,20 @@ static bool object_opts_out(const struct core *c, const json_t *object)
 }
 
 /* One object's annotation. Only the namespace may be unreadable: then it is taken as not annotated. */
-static enum guard_answer look_at(struct core *c, struct run *run, struct askset *set, const char *api_version,
-                                 const char *kind, const char *namespace, const char *name, struct guard_result *ret)
+static enum guard_answer look_in(struct core *c, struct run *run, struct askset *set, const char *cluster,
+                                 const char *api_version, const char *kind, const char *namespace, const char *name,
+                                 struct guard_result *ret)
 {
     struct kind k;
     _cleanup_error_ struct error err = ERROR_NONE;
     bool is_namespace = str_eq(kind, "Namespace");
-    int r = kind_find(&set->asks, run->target.cluster, api_version, kind, &k, &err);
+    int r = kind_find(&set->asks, cluster, api_version, kind, &k, &err);
     if (r == -EAGAIN)
         return GUARD_ASKING;
     if (r < 0)
         return final(ret, r == -EACCES ? REASON_FORBIDDEN : REASON_NO_TARGET, xstrdup(error_message(&err)));
     _cleanup_free_ char *path = kube_path(&k, k.namespaced ? namespace : NULL, name, NULL);
-    const json_t *answer = ask_kube(&set->asks, run->target.cluster, path);
+    const json_t *answer = ask_kube(&set->asks, cluster, path);
     if (!answer)
         return GUARD_ASKING;
     _cleanup_free_ char *what = xasprintf("GET %s%s%s \"%s\"%s%s", k.plural, *k.group ? "." : "", k.group, name,
@@ -107,6 +108,41 @@ static enum guard_answer look_at(struct core *c, struct run *run, struct askset 
     return final(ret, REASON_ACTION_FAILED, xstrdup(error_message(&err)));
 }
 
+static enum guard_answer look_at(struct core *c, struct run *run, struct askset *set, const char *api_version,
+                                 const char *kind, const char *namespace, const char *name, struct guard_result *ret)
+{
+    return look_in(c, run, set, run->target.cluster, api_version, kind, namespace, name, ret);
+}
+
+static bool is_owner(const struct run *run, const json_t *object, const char *cluster)
+{
+    for (size_t i = 0; i < run->target.n_owners; i++) {
+        const struct object_ref *o = &run->target.owners[i];
+        if (str_eq(o->kind, json_text(object, "kind")) && str_eq(o->name, json_text(object, "name")) &&
+            str_eq(o->namespace, json_text(object, "namespace")) && str_eq(cluster, run->target.cluster))
+            return true;
+    }
+    return false;
+}
+
+/* A step may change something else than the owners: a pod of theirs, an object that it names. Gone is no matter here:
+ * the effect finds out. */
+static enum guard_answer look_at_changed(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    const json_t *o = json_object_get(run->current, "object");
+    const char *kind = json_text(o, "kind"), *name = json_text(o, "name");
+    const char *cluster = json_text_or(run->current, "cluster", "");
+    cluster = *cluster || !run->target.cluster ? cluster : run->target.cluster;
+    if (!kind || !name || is_owner(run, o, cluster))
+        return GUARD_PASS;
+    enum guard_answer a =
+        look_in(c, run, set, cluster, json_text(o, "apiVersion"), kind, json_text(o, "namespace"), name, ret);
+    if (a != GUARD_FINAL || ret->reason != REASON_NO_TARGET)
+        return a;
+    guard_result_clear(ret);
+    return GUARD_PASS;
+}
+
 static bool named_is_owner(const struct target *t)
 {
     for (size_t i = 0; i < t->n_owners; i++)
@@ -120,8 +156,12 @@ static enum guard_answer opted_out(struct core *c, struct run *run, struct askse
 {
     const struct target *t = &run->target;
     enum guard_answer sum = GUARD_PASS;
-    if (!c->settings->ignore_annotation || t->n_owners == 0)
+    if (!c->settings->ignore_annotation)
         return GUARD_PASS;
+    if (run->current)
+        sum = look_at_changed(c, run, set, ret);
+    if (sum == GUARD_FINAL || t->n_owners == 0)
+        return sum;
     for (size_t i = 0; i < t->n_owners; i++) {
         const struct object_ref *o = &t->owners[i];
         enum guard_answer a = look_at(c, run, set, o->api_version, o->kind, o->namespace, o->name, ret);
@@ -204,12 +244,18 @@ static enum guard_answer concurrent(struct core *c, struct run *run, struct asks
                           run->playbook->name));
 }
 
-static enum guard_answer mode(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+enum playbook_mode guard_mode(const struct core *c, const struct run *run)
 {
-    (void)set;
     enum playbook_mode m = run->playbook->mode;
     if (m == MODE_AUTO && run->playbook->n_rungs > run->rung)
         m = run->playbook->ladder[run->rung].mode;
+    return c->settings->dry_run && m > MODE_PLAN ? MODE_PLAN : m;
+}
+
+static enum guard_answer mode(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    (void)set;
+    enum playbook_mode m = guard_mode(c, run);
     if (c->settings->dry_run) {
         ret->plan_only = true;
         return final(ret, REASON_DRY_RUN, xstrdup("--dry-run: nothing was changed; the plan says what would be"));
@@ -238,6 +284,12 @@ enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set
             return a;
     }
     return GUARD_PASS;
+}
+
+enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    *ret = (struct guard_result){.until_us = INT64_MAX};
+    return opted_out(c, run, set, ret);
 }
 
 enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret)

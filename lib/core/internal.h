@@ -170,6 +170,7 @@ struct op {
 
 struct attempt {
     int64_t wall_us;
+    bool shadow; /* only would have been: counts for runs that would only have acted themselves */
     char run[ULID_LEN + 1];
     char *playbook;
 };
@@ -182,6 +183,8 @@ struct owner {
     size_t n_line;
     int64_t last_end_wall_us;
     char last_run[ULID_LEN + 1];
+    int64_t shadow_end_wall_us; /* likewise */
+    char shadow_run[ULID_LEN + 1];
     struct attempt *attempts;
     size_t n_attempts;
     UT_hash_handle hh;
@@ -271,7 +274,10 @@ void limits_line_up(struct core *c, struct run *run);
 void limits_leave_line(struct core *c, struct run *run);
 void limits_release(struct core *c, struct run *run);
 void limits_ended(struct core *c, const struct run *run, int64_t wall_us);
-void limits_attempt(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us);
+/* A run that would have acted now, were its mode auto (semantics.md: "shadow limits"). */
+void limits_would_have_acted(struct core *c, const struct run *run, int64_t wall_us);
+void limits_attempt(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us,
+                    bool shadow);
 void limits_note_attempt(struct core *c, const struct run *run);
 /* Wall time at which the cooldown ends, 0: none. `ret_run`: whose. */
 int64_t limits_cooldown_until(const struct core *c, const struct run *run, const char **ret_run);
@@ -282,6 +288,7 @@ int limits_active(const struct core *c, const struct run *run); /* others of its
 void limits_set_active(struct core *c, struct run *run, bool active);
 
 /* guards.c */
+enum playbook_mode guard_mode(const struct core *c, const struct run *run); /* --dry-run: MODE_PLAN at most */
 enum guard_answer { GUARD_PASS, GUARD_WAIT, GUARD_FINAL, GUARD_ASKING };
 struct guard_result {
     enum reason reason;
@@ -293,6 +300,8 @@ struct guard_result {
 void guard_result_clear(struct guard_result *r);
 /* All guards in their order, the first that does not pass decides. `set` serves what has to be read. */
 enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+/* Those that hold for a rollback too: opted_out. */
+enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */
 enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret);
 
@@ -352,7 +361,8 @@ void settle_posted(struct core *c, struct run *run, size_t peer, const json_t *a
 void run_begin_rollback(struct core *c, struct run *run);
 bool phase_rollback(struct core *c, struct run *run);
 bool phase_undo_read(struct core *c, struct run *run);
-/* Whoever sent the effect hears how it went. */
+/* Whoever sent the effect hears how it went, or that it may not be sent. */
+void rollback_effect_refused(struct core *c, struct run *run, const char *message);
 void rollback_effect_ended(struct core *c, struct run *run, bool done, const char *message);
 
 /* effect.c */

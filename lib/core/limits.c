@@ -63,7 +63,7 @@ void limits_prune(struct core *c)
                 o->attempts[kept++] = o->attempts[i];
         }
         o->n_attempts = kept;
-        if (!o->holder && o->n_line == 0 && kept == 0 && o->last_end_wall_us < before)
+        if (!o->holder && o->n_line == 0 && kept == 0 && o->last_end_wall_us < before && o->shadow_end_wall_us < before)
             owner_free(c, o);
     }
 }
@@ -74,6 +74,8 @@ void limits_shift(struct core *c, int64_t delta_us)
     HASH_ITER (hh, c->owners, o, next) {
         if (o->last_end_wall_us)
             o->last_end_wall_us += delta_us;
+        if (o->shadow_end_wall_us)
+            o->shadow_end_wall_us += delta_us;
         for (size_t i = 0; i < o->n_attempts; i++)
             o->attempts[i].wall_us += delta_us;
     }
@@ -211,7 +213,8 @@ void limits_ended(struct core *c, const struct run *run, int64_t wall_us)
     }
 }
 
-void limits_attempt(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us)
+void limits_attempt(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us,
+                    bool shadow)
 {
     struct owner *o = owner_get(c, key);
     for (size_t i = 0; i < o->n_attempts; i++)
@@ -219,14 +222,32 @@ void limits_attempt(struct core *c, const char *key, const char *run, const char
             return;
     o->attempts = xreallocarray(o->attempts, o->n_attempts + 1, sizeof(*o->attempts));
     struct attempt *a = &o->attempts[o->n_attempts++];
-    *a = (struct attempt){.wall_us = wall_us, .playbook = xstrdup(playbook)};
+    *a = (struct attempt){.wall_us = wall_us, .shadow = shadow, .playbook = xstrdup(playbook)};
     strncpy(a->run, run, sizeof(a->run) - 1);
 }
 
 void limits_note_attempt(struct core *c, const struct run *run)
 {
     for (size_t i = 0; i < run->n_keys; i++)
-        limits_attempt(c, run->keys[i], run->id, run->playbook->name, c->now.wall_us);
+        limits_attempt(c, run->keys[i], run->id, run->playbook->name, c->now.wall_us, false);
+}
+
+void limits_would_have_acted(struct core *c, const struct run *run, int64_t wall_us)
+{
+    for (size_t i = 0; i < run->n_keys; i++) {
+        struct owner *o = owner_get(c, run->keys[i]);
+        limits_attempt(c, run->keys[i], run->id, run->playbook->name, wall_us, true);
+        if (wall_us < o->shadow_end_wall_us)
+            continue;
+        o->shadow_end_wall_us = wall_us;
+        memcpy(o->shadow_run, run->id, sizeof(o->shadow_run));
+    }
+}
+
+static bool is_shadow(const struct core *c, const struct run *run)
+{
+    enum playbook_mode m = guard_mode(c, run);
+    return m == MODE_OBSERVE || m == MODE_PLAN;
 }
 
 int64_t limits_cooldown_until(const struct core *c, const struct run *run, const char **ret_run)
@@ -234,23 +255,26 @@ int64_t limits_cooldown_until(const struct core *c, const struct run *run, const
     int64_t latest = 0;
     for (size_t i = 0; i < run->n_keys; i++) {
         const struct owner *o = owner_find(c, run->keys[i]);
-        if (!o || o->last_end_wall_us == 0 || str_eq(o->last_run, run->id))
-            continue;
-        int64_t until = o->last_end_wall_us + run->playbook->limits.cooldown_ms * USEC_PER_MSEC;
-        if (until > c->now.wall_us && until > latest) {
+        bool shadow = o && o->shadow_end_wall_us > o->last_end_wall_us && is_shadow(c, run);
+        const char *last = !o ? "" : shadow ? o->shadow_run : o->last_run;
+        int64_t end = !o ? 0 : shadow ? o->shadow_end_wall_us : o->last_end_wall_us;
+        int64_t until = end + run->playbook->limits.cooldown_ms * USEC_PER_MSEC;
+        if (end != 0 && !str_eq(last, run->id) && until > c->now.wall_us && until > latest) {
             latest = until;
-            *ret_run = o->last_run;
+            *ret_run = last;
         }
     }
     return latest;
 }
 
-static int count_attempts(const struct owner *o, const struct run *run, const char *playbook, int64_t since_wall_us)
+static int count_attempts(const struct owner *o, const struct run *run, const char *playbook, int64_t since_wall_us,
+                          bool shadow)
 {
     int n = 0;
     for (size_t i = 0; o && i < o->n_attempts; i++) {
         const struct attempt *a = &o->attempts[i];
-        if (a->wall_us > since_wall_us && !str_eq(a->run, run->id) && (!playbook || str_eq(a->playbook, playbook)))
+        if (a->wall_us > since_wall_us && (!a->shadow || shadow) && !str_eq(a->run, run->id) &&
+            (!playbook || str_eq(a->playbook, playbook)))
             n++;
     }
     return n;
@@ -259,11 +283,12 @@ static int count_attempts(const struct owner *o, const struct run *run, const ch
 const struct rate *limits_exhausted(const struct core *c, const struct run *run, const struct rate *rates, size_t n,
                                     const char *playbook)
 {
+    const bool shadow = is_shadow(c, run);
     for (size_t i = 0; i < run->n_keys; i++) {
         const struct owner *o = owner_find(c, run->keys[i]);
         for (size_t k = 0; o && k < n; k++) {
             int64_t since = c->now.wall_us - rates[k].window_ms * USEC_PER_MSEC;
-            if (count_attempts(o, run, playbook, since) >= rates[k].count)
+            if (count_attempts(o, run, playbook, since, shadow) >= rates[k].count)
                 return &rates[k];
         }
     }

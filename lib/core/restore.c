@@ -232,7 +232,7 @@ int core_restore_run(struct core *c, const json_t *doc, struct playbook *playboo
     int64_t acted_us;
     const char *acted = json_path_text(run->record, "times", "acted", NULL);
     for (size_t i = 0; acted && time_parse(acted, &acted_us) == 0 && i < run->n_keys; i++)
-        limits_attempt(c, run->keys[i], run->id, json_text_or(run->record, "playbook", ""), acted_us);
+        limits_attempt(c, run->keys[i], run->id, json_text_or(run->record, "playbook", ""), acted_us, false);
     return 0;
 }
 
@@ -256,7 +256,7 @@ int core_restore_history(struct core *c, const json_t *doc, struct error *err)
         if (!remembered || !past.keys[0])
             continue;
         memcpy(past.id, id, sizeof(past.id));
-        limits_attempt(c, past.keys[0], id, json_text_or(record, "playbook", ""), acted_us);
+        limits_attempt(c, past.keys[0], id, json_text_or(record, "playbook", ""), acted_us, false);
         limits_ended(c, &past, finished_us);
     }
     if (json_bool_or(state, "parked", false))

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define HEARTBEAT_US (5 * USEC_PER_SEC)
+
 struct run *run_new(struct core *c, const json_t *alert, bool firing)
 {
     struct run *run = xnew0(struct run);
@@ -133,6 +135,14 @@ static bool out_of_time(struct core *c, struct run *run)
     return run->phase == PHASE_DONE;
 }
 
+/* What such a run has read it will act on: its wake-up being late is how a stall is noticed, though nothing else may be
+ * due for a minute. */
+static bool is_about_to_act(const struct run *run)
+{
+    return (run->phase >= PHASE_RECHECK && run->phase <= PHASE_GUARDS) ||
+           (run->phase >= PHASE_DIAGNOSE && run->phase <= PHASE_STEP_WAIT);
+}
+
 void run_advance(struct core *c, struct run *run)
 {
     do {
@@ -140,6 +150,8 @@ void run_advance(struct core *c, struct run *run)
         if (run->phase == PHASE_DONE || cleared_before_action(c, run) || out_of_time(c, run))
             break;
     } while (handlers[run->phase](c, run));
+    if (is_about_to_act(run))
+        run_wake_at(run, c->now.boot_us + HEARTBEAT_US);
     if (run->phase == PHASE_WAITING)
         list_waiting(c, run);
     else
@@ -246,6 +258,8 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
     limits_release(c, run);
     if (run->began)
         limits_ended(c, run, c->now.wall_us);
+    if (reason == REASON_OBSERVE_MODE || reason == REASON_PLAN_MODE || reason == REASON_DRY_RUN)
+        limits_would_have_acted(c, run, c->now.wall_us);
     run->parked = parks(run);
     if (!run->parked)
         episode_close(c, run);

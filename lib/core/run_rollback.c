@@ -115,6 +115,19 @@ bool phase_undo_read(struct core *c, struct run *run)
     return true;
 }
 
+void rollback_effect_refused(struct core *c, struct run *run, const char *message)
+{
+    if (!run->undoing)
+        run->undoing = last_to_undo(run);
+    json_set_text(run->current, "status", "failed");
+    json_set_text(run->current, "error", message);
+    run->current = NULL;
+    if (run->undoing)
+        note_undone(c, run, run->undoing, "skipped", message);
+    run->undoing = NULL;
+    run->phase = PHASE_ROLLBACK;
+}
+
 void rollback_effect_ended(struct core *c, struct run *run, bool done, const char *message)
 {
     if (!run->undoing)

@@ -84,10 +84,10 @@ static void attempts_count_within_their_window(void **state)
     struct fixture *f = *state;
     struct core *c = &f->core;
     const int64_t now = c->now.wall_us;
-    limits_attempt(c, "a", "x1", "p", now - 3601 * USEC_PER_SEC);
-    limits_attempt(c, "a", "x2", "p", now - 10 * USEC_PER_SEC);
-    limits_attempt(c, "a", "x2", "p", now - 10 * USEC_PER_SEC); /* a run counts once */
-    limits_attempt(c, "a", "x3", "q", now - 10 * USEC_PER_SEC);
+    limits_attempt(c, "a", "x1", "p", now - 3601 * USEC_PER_SEC, false);
+    limits_attempt(c, "a", "x2", "p", now - 10 * USEC_PER_SEC, false);
+    limits_attempt(c, "a", "x2", "p", now - 10 * USEC_PER_SEC, false); /* a run counts once */
+    limits_attempt(c, "a", "x3", "q", now - 10 * USEC_PER_SEC, false);
     assert_null(limits_exhausted(c, &f->runs[0], &f->rate, 1, "p"));
     assert_ptr_equal(limits_exhausted(c, &f->runs[0], &f->rate, 1, NULL), &f->rate);
     limits_note_attempt(c, &f->runs[0]);
@@ -109,8 +109,8 @@ static void concurrency_leaves_out_oneself(void **state)
 static void forgets_what_no_window_needs(void **state)
 {
     struct fixture *f = *state;
-    limits_attempt(&f->core, "a", "x1", "p", f->core.now.wall_us - 7200 * USEC_PER_SEC);
-    limits_attempt(&f->core, "b", "x2", "p", f->core.now.wall_us);
+    limits_attempt(&f->core, "a", "x1", "p", f->core.now.wall_us - 7200 * USEC_PER_SEC, false);
+    limits_attempt(&f->core, "b", "x2", "p", f->core.now.wall_us, false);
     limits_prune(&f->core);
     assert_int_equal(HASH_COUNT(f->core.owners), 1);
 }
