@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "checks/registry.h"
+#include "config/read.h"
 #include "core/record.h"
 
 #include <setjmp.h>
@@ -97,6 +98,31 @@ static void every_check_has_its_section(void **state)
     assert_true(n > 0);
 }
 
+static void has_keys(const char *file, const char *text, const struct key *keys)
+{
+    for (; keys->name; keys++) {
+        _cleanup_free_ char *quoted = xasprintf("`%s`", keys->name);
+        if (keys->form != FORM_ABSENT && !strstr(text, quoted))
+            fail_msg("%s: nothing on the key %s (%s)", file, keys->name, keys->doc);
+    }
+}
+
+static void every_key_of_a_playbook_is_explained(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = page("docs/playbooks.md");
+    const struct key *const maps[] = {playbook_keys, target_keys, limits_keys, step_keys, verify_keys, check_keys};
+    for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+        has_keys("docs/playbooks.md", text, maps[i]);
+}
+
+static void every_key_of_the_configuration_is_explained(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = page("docs/operations.md");
+    has_keys("docs/operations.md", text, config_keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +130,8 @@ int main(void)
         cmocka_unit_test(every_state_and_outcome_is_explained),
         cmocka_unit_test(every_action_has_its_section),
         cmocka_unit_test(every_check_has_its_section),
+        cmocka_unit_test(every_key_of_a_playbook_is_explained),
+        cmocka_unit_test(every_key_of_the_configuration_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
