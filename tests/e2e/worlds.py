@@ -145,6 +145,7 @@ def repair_all(t, cluster, ns):
             check_record(t, record, w)
             w.judge(t, record)
             h.until(f"Alertmanager shows {w.alertname} as resolved", lambda: not am.active(w.alertname))
+    t.assertEqual(len(mendd.records()), len(worlds), "one alert, one record; its end is told in the same one")
     return mendd, worlds
 
 
