@@ -6,6 +6,7 @@
 #include "base/clock.h"
 
 #include <ctype.h>
+#include <gnutls/gnutls.h>
 #include <string.h>
 
 const char *http_error_name(enum http_error e)
@@ -23,10 +24,19 @@ const char *http_error_name(enum http_error e)
     return e >= 0 && (size_t)e < ARRAY_SIZE(names) ? names[e] : "local";
 }
 
+/* Our own certificate or key: with GnuTLS libcurl has no code of its own for it. */
+static bool is_own_certificate(const struct http_call *call, CURLcode code)
+{
+    return code == CURLE_SSL_CERTPROBLEM ||
+           (code == CURLE_SSL_CONNECT_ERROR && strstr(call->errbuf, "error reading X.509"));
+}
+
 static enum http_error classify(const struct http_call *call, CURLcode code)
 {
     if (call->sent_again) /* on_prerequest() stopped a second try after the connection died */
         return HTTP_ERROR_RESET;
+    if (is_own_certificate(call, code)) /* says nothing of the server */
+        return HTTP_ERROR_LOCAL;
     switch (code) {
     case CURLE_OK:
         return HTTP_OK;
@@ -91,6 +101,44 @@ static char *timeout_message(const struct http_call *call)
     return xasprintf("connect to %s: no connection within %d ms", call->where, ms);
 }
 
+/* libcurl only says that verification failed; which of the reasons it was, GnuTLS' status tells. */
+static char *tls_message(const struct http_call *call, const char *detail)
+{
+    static const struct {
+        unsigned bit;
+        const char *words;
+    } reasons[] = {
+        {GNUTLS_CERT_SIGNER_NOT_FOUND, ": its certificate is signed by none of the CAs that are trusted for it"},
+        {GNUTLS_CERT_SIGNER_NOT_CA, ": its certificate is signed by one that is no CA"},
+        {GNUTLS_CERT_REVOKED, ": its certificate has been revoked"},
+        {GNUTLS_CERT_EXPIRED, ": its certificate has expired"},
+        {GNUTLS_CERT_NOT_ACTIVATED, ": its certificate is not valid yet (is this host's clock right?)"},
+        {GNUTLS_CERT_INSECURE_ALGORITHM, ": its certificate is signed with an algorithm that is too weak"},
+    };
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &status);
+    const char *why = "";
+    for (size_t i = 0; i < ARRAY_SIZE(reasons) && !*why; i++)
+        if ((unsigned)status & reasons[i].bit)
+            why = reasons[i].words;
+    return xasprintf("TLS with %s: %s%s", call->where, detail, why);
+}
+
+/* Which file it was; what came as data has no name that would say anything. */
+static char *local_message(const struct http_call *call, CURLcode code, const char *detail)
+{
+    const struct identity *id = &call->client->identity;
+    const char *ca = id->ca_fd >= 0 ? "given as data" : id->ca_path ? id->ca_path : "of this host";
+    const char *cert = id->cert_fd >= 0 ? "given as data" : id->cert_path ? id->cert_path : "none";
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        return xasprintf("%s: the CA certificates (%s) cannot be read, or there is none among them", call->where, ca);
+    if (is_own_certificate(call, code))
+        return xasprintf("%s: the client certificate (%s) cannot be used: can it and its key be read, and do they "
+                         "belong together?",
+                         call->where, cert);
+    return xasprintf("%s: %s", call->where, detail);
+}
+
 static char *message_of(const struct http_call *call, enum http_error error, CURLcode code)
 {
     if (error == HTTP_OK)
@@ -106,7 +154,7 @@ static char *message_of(const struct http_call *call, enum http_error error, CUR
     case HTTP_ERROR_TIMEOUT:
         return timeout_message(call);
     case HTTP_ERROR_TLS:
-        return xasprintf("TLS with %s: %s", call->where, detail);
+        return tls_message(call, detail);
     case HTTP_ERROR_RESET:
         return xasprintf("%s: the connection ended before the answer was complete (%s)", call->where, detail);
     case HTTP_ERROR_TOO_LARGE:
@@ -114,7 +162,7 @@ static char *message_of(const struct http_call *call, enum http_error error, CUR
     case HTTP_ERROR_CANCELLED:
         return xasprintf("%s: the request was cancelled", call->where);
     default:
-        return xasprintf("%s: %s", call->where, detail);
+        return local_message(call, code, detail);
     }
 }
 
