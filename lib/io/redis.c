@@ -6,7 +6,8 @@
  *
  * Failure modes: a Handle call may free the context: hiredis says so through the cleanup hook, which clears call->ac,
  * and nothing is freed or called back from inside a reply callback. Each failure ends in a reply callback with NULL.
- * Replies are bounded by the reader's buffer and by the number of elements. The hooks are idempotent. */
+ * Replies are bounded by the reader's buffer, by their bytes and by the number of their elements. The hooks are
+ * idempotent. */
 #include "io/redis.h"
 
 #include "base/alloc.h"
@@ -26,6 +27,8 @@ struct redis_call {
     redisAsyncContext *ac; /* NULL once hiredis has freed it */
     sd_event_source *io, *timer;
     redisReplyObjectFunctions functions;
+    const redisReplyObjectFunctions *plain; /* hiredis' own */
+    size_t elements, bytes;                 /* of the reply so far */
     uint32_t events;
     json_t *command, *answer;
     char *where;
@@ -85,13 +88,24 @@ static void cleanup(void *p)
     call->ac = NULL;
 }
 
-/* A hostile server may announce any number of elements: hiredis would allocate for them at once. */
+/* A hostile server may announce any number of elements: hiredis would allocate for them at once. The bounds hold for
+ * the reply as a whole: what hiredis has parsed has left its buffer. */
 static void *create_array(const redisReadTask *task, int elements)
 {
-    redisReader *reader = redisReaderCreate();
-    void *made = reader && elements <= ELEMENTS_MAX ? reader->fn->createArray(task, elements) : NULL;
-    redisReaderFree(reader);
-    return made;
+    struct redis_call *call = task->privdata;
+    if (elements < 0 || (size_t)elements > ELEMENTS_MAX - call->elements)
+        return NULL;
+    call->elements += (size_t)elements;
+    return call->plain->createArray(task, elements);
+}
+
+static void *create_string(const redisReadTask *task, char *text, size_t len)
+{
+    struct redis_call *call = task->privdata;
+    if (len > REPLY_MAX - call->bytes)
+        return NULL;
+    call->bytes += len;
+    return call->plain->createString(task, text, len);
 }
 
 static void add_reply_text(struct strbuf *b, const redisReply *r)
@@ -224,9 +238,12 @@ static int attach(struct redis_call *call, sd_event *event, struct error *err)
     ac->ev.addWrite = add_write;
     ac->ev.delWrite = del_write;
     ac->ev.cleanup = cleanup;
-    call->functions = *ac->c.reader->fn;
+    call->plain = ac->c.reader->fn;
+    call->functions = *call->plain;
     call->functions.createArray = create_array;
+    call->functions.createString = create_string;
     ac->c.reader->fn = &call->functions;
+    ac->c.reader->privdata = call;
     int r = sd_event_add_io(event, &call->io, ac->c.fd, 0, on_io, call);
     if (r >= 0)
         r = sd_event_add_time_relative(event, &call->timer, CLOCK_MONOTONIC, (uint64_t)call->timeout_us, 1, on_timeout,
