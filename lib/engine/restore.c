@@ -62,6 +62,7 @@ struct restoring {
     struct playbook **kept; /* one a hash, shared by its runs */
     size_t n_kept;
     struct error err;
+    int failed; /* of a row: the reading stops there, but says nothing of it */
 };
 
 static struct playbook *find_kept(struct restoring *r, const char *hash)
@@ -116,6 +117,7 @@ static int restore_row(const char *id, const char *text, size_t len, void *userd
     }
     if (k < 0)
         error_prefix(&r->err, "record %s of the journal", id);
+    r->failed = k < 0 ? k : 0;
     return k;
 }
 
@@ -131,10 +133,11 @@ static int restore_rows(struct engine *e, struct restoring *r)
 {
     const int64_t since = now_read().wall_us - core_history_window_ms(e->core) * USEC_PER_MSEC;
     int k = store_each_open(e->store, restore_row, r, &r->err);
-    if (k < 0)
-        return k;
+    if (k < 0 || r->failed < 0)
+        return k < 0 ? k : r->failed;
     r->history = true;
-    return store_each_remembered(e->store, since, restore_row, r, &r->err);
+    k = store_each_remembered(e->store, since, restore_row, r, &r->err);
+    return k < 0 ? k : r->failed;
 }
 
 int restore_core(struct engine *e, struct error *err)

@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "checks/registry.h"
+#include "core/record.h"
 #include "engine/internal.h"
 #include "store/internal.h"
 #include "store/test.h"
@@ -186,6 +187,15 @@ static inline void world_close(struct world *w)
     w->engine = engine_free(w->engine);
 }
 
+static inline int world_reload(struct world *w)
+{
+    struct faults faults = {0};
+    int r = engine_reload(w->engine, &faults, NULL);
+    assert_int_equal(r<0, faults.n> 0);
+    faults_clear(&faults);
+    return r;
+}
+
 static inline int world_setup(void **state)
 {
     struct world *w = xnew0(struct world);
@@ -207,7 +217,8 @@ static inline int world_setup(void **state)
     _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%d", w->server->port);
     world_kubeconfig(w, url, "first");
     _cleanup_free_ char *config = xasprintf("clusters:\n- {name: prod, kubeconfig: %s/kubeconfig}\n"
-                                            "alertmanager: {urls: [\"%s\"]}\n",
+                                            "alertmanager: {urls: [\"%s\"]}\n"
+                                            "limits: {target_attempts: 100/1h}\n",
                                             w->path, url);
     _cleanup_free_ char *playbooks = xasprintf(world_playbooks, w->server->port);
     w->config = world_file(w, "mendd.yaml", config);
