@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { SCRIPT_CONNECTIONS = 128, SCRIPT_REQUEST_MAX = 1 << 20 };
@@ -139,21 +140,40 @@ static inline void *script_accept(void *userdata)
     }
 }
 
-static inline struct script_server *script_start(script_handler handler, void *userdata)
+static inline struct script_server *script_start_at(int fd_taken, script_handler handler, void *userdata)
 {
     struct script_server *s = xnew0(struct script_server);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
     s->handler = handler;
     s->userdata = userdata;
+    s->fd = fd_taken;
     pthread_mutex_init(&s->lock, NULL);
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(s->fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(s->fd, 64) < 0 ||
-        getsockname(s->fd, (struct sockaddr *)&a, &len) < 0)
+    if (listen(s->fd, 64) < 0)
         abort();
-    s->port = ntohs(a.sin_port);
     pthread_create(&s->acceptor, NULL, script_accept, s);
     return s;
+}
+
+static inline struct script_server *script_start(script_handler handler, void *userdata)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        abort();
+    struct script_server *s = script_start_at(fd, handler, userdata);
+    s->port = ntohs(a.sin_port);
+    return s;
+}
+
+/* On a unix socket; the path must not be there yet. */
+static inline struct script_server *script_start_unix(const char *path, script_handler handler, void *userdata)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+        abort();
+    return script_start_at(fd, handler, userdata);
 }
 
 static inline void script_stop(struct script_server *s)

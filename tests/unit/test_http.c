@@ -1,5 +1,6 @@
 /* The HTTP client against a scripted server: above all that a write arrives once. */
 #include "base/alloc.h"
+#include "base/strbuf.h"
 #include "base/text.h"
 #include "io/http.h"
 #include "support/script_server.h"
@@ -54,6 +55,15 @@ static void got_clear(struct got *g)
     *g = (struct got){0};
 }
 
+static char *flood(const char *begin, const char *more, size_t len)
+{
+    struct strbuf b = STRBUF_INIT;
+    strbuf_puts(&b, begin);
+    while (b.len < len)
+        strbuf_puts(&b, more);
+    return strbuf_take(&b);
+}
+
 static char *handle(const struct script_request *req, void *userdata)
 {
     struct world *w = userdata;
@@ -75,6 +85,12 @@ static char *handle(const struct script_request *req, void *userdata)
         return xstrdup("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n");
     if (str_eq(req->target, "/now"))
         return xstrdup("HTTP/1.1 503 Slow\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n");
+    if (str_eq(req->target, "/heads"))
+        return flood("HTTP/1.1 200 OK\r\n", "X-Head: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+                     1 << 18);
+    if (str_eq(req->target, "/endless")) /* no length: up to the connection's end */
+        return flood("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                     9 << 20);
     if (str_eq(req->target, "/garbage"))
         return xstrdup("SSH-2.0-OpenSSH_9\r\nConnection: close\r\n\r\n");
     return script_json(200, "{\"ok\":true}");
@@ -232,6 +248,39 @@ static void test_bounds(void **state)
     assert_int_equal(g.status, 200);
     assert_string_equal(g.body, "{\"ok\"");
     got_clear(&g);
+    g = ask(*state, (struct http_request){0}, "/endless");
+    assert_int_equal(g.error, HTTP_ERROR_TOO_LARGE);
+    assert_int_equal(g.status, 0);
+    assert_non_null(strstr(g.message, "larger than the 8388608 bytes allowed"));
+    got_clear(&g);
+    g = ask(*state, (struct http_request){.truncate = true}, "/heads"); /* a head is never cut short */
+    assert_int_equal(g.error, HTTP_ERROR_TOO_LARGE);
+    got_clear(&g);
+}
+
+static void test_unix_socket(void **state)
+{
+    struct world *w = *state;
+    char folder[] = "/tmp/mendd-http-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    _cleanup_free_ char *path = xasprintf("%s/socket", folder);
+    struct script_server *server = script_start_unix(path, handle, w);
+    struct got g = ask(w, (struct http_request){.unix_socket = path}, "/a?b");
+    assert_int_equal(g.status, 200);
+    assert_non_null(strstr(w->head, "GET /a?b HTTP/1.1\r\nHost: 127.0.0.1:"));
+    assert_int_equal(script_requests(server), 1);
+    assert_int_equal(script_requests(w->server), 0);
+    got_clear(&g);
+    w->client = http_client_free(w->client); /* its kept connection */
+    assert_int_equal(http_client_new(w->event, NULL, &w->client, NULL), 0);
+    script_stop(server);
+    unlink(path);
+    g = ask(w, (struct http_request){.unix_socket = path}, "/");
+    assert_int_equal(g.error, HTTP_ERROR_REFUSED);
+    assert_non_null(strstr(g.message, path));
+    assert_false(g.sent);
+    got_clear(&g);
+    rmdir(folder);
 }
 
 static void test_faults_have_names(void **state)
@@ -397,6 +446,7 @@ int main(void)
                                        T(test_redirect_is_not_followed),
                                        T(test_retry_after),
                                        T(test_bounds),
+                                       T(test_unix_socket),
                                        T(test_faults_have_names),
                                        T(test_nobody_there),
                                        T(test_what_may_not_be_sent),

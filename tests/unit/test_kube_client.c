@@ -1,8 +1,7 @@
 /* The Kubernetes client against a scripted API server. */
 #include "base/alloc.h"
 #include "base/text.h"
-#include "kube/client.h"
-#include "kube/kubeconfig.h"
+#include "kube/client_internal.h"
 #include "support/script_server.h"
 
 #include <setjmp.h>
@@ -40,6 +39,16 @@ static char *handle(const struct script_request *req, void *userdata)
                                 : script_json(200, "{}");
     if (str_starts(req->target, "/always-busy"))
         return xstrdup("HTTP/1.1 503 x\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n");
+    if (str_eq(req->target, "/stall"))
+        return xstrdup("");
+    if (str_ends(req->target, "/proxy/busy"))
+        return xstrdup("HTTP/1.1 503 x\r\nRetry-After: 0\r\nContent-Length: 4\r\n\r\nbusy");
+    if (str_eq(req->target, "/huge")) {
+        _cleanup_free_ char *body = xmalloc((17 << 20) + 1);
+        memset(body, ' ', 17 << 20);
+        body[17 << 20] = '\0';
+        return script_json(200, body);
+    }
     if (str_eq(req->target, "/broken"))
         return script_json(500, "{\"kind\":\"Status\",\"message\":\"no\"}");
     if (str_eq(req->target, "/page"))
@@ -173,11 +182,98 @@ static void test_token_is_read_again(void **state)
     assert_string_equal(w->authorization, "Bearer new-token");
 }
 
+/* A file that is rotated behind our back is read again after a minute, not before. */
+static void test_token_ages(void **state)
+{
+    struct world *w = *state;
+    _cleanup_json_ json_t *a = ask(w, (struct kube_request){.path = "/x"});
+    write_token(w->token_path, "new-token");
+    _cleanup_json_ json_t *b = ask(w, (struct kube_request){.path = "/x"});
+    assert_string_equal(w->authorization, "Bearer old-token");
+    w->client->token_read_us -= (KUBE_TOKEN_AGE_S + 1) * INT64_C(1000000);
+    _cleanup_json_ json_t *c = ask(w, (struct kube_request){.path = "/x"});
+    assert_string_equal(w->authorization, "Bearer new-token");
+    static const char *const bad[] = {"", "\n", "two lines\r\nX: y"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        write_token(w->token_path, bad[i]);
+        w->client->token_read_us -= (KUBE_TOKEN_AGE_S + 1) * INT64_C(1000000);
+        _cleanup_json_ json_t *d = ask(w, (struct kube_request){.path = "/x"});
+        assert_string_equal(w->authorization, "Bearer new-token");
+    }
+}
+
+static void test_too_large(void **state)
+{
+    _cleanup_json_ json_t *a = ask(*state, (struct kube_request){.path = "/huge"});
+    assert_string_equal(json_text(a, "error"), "too_large");
+    assert_null(json_object_get(a, "status"));
+    _cleanup_json_ json_t *b = ask(*state, (struct kube_request){.path = "/huge", .text = true, .max_text = 100});
+    assert_int_equal(json_string_length(json_object_get(b, "text")), 100);
+}
+
+/* What a program behind the proxy says is its answer, "later" too; and how long it took is told. */
+static void test_proxied(void **state)
+{
+    struct world *w = *state;
+    const char *path = "/api/v1/namespaces/a/services/b:80/proxy/busy";
+    _cleanup_json_ json_t *a = ask(w, (struct kube_request){.path = path, .text = true});
+    assert_int_equal(json_int_or(a, "status", 0), 503);
+    assert_string_equal(json_text(a, "text"), "busy");
+    assert_true(json_int_or(a, "latency_ms", -1) >= 0);
+    assert_int_equal(script_requests(w->server), 1);
+    _cleanup_json_ json_t *b = ask(w, (struct kube_request){.path = "/stall", .text = true, .timeout_ms = 50});
+    assert_string_equal(json_text(b, "error"), "timeout");
+    assert_null(json_object_get(b, "latency_ms"));
+    _cleanup_json_ json_t *c = ask(w, (struct kube_request){.path = "/x"});
+    assert_null(json_object_get(c, "latency_ms"));
+}
+
+static void start_many(struct world *w, enum kube_class class, int n, char **at);
+
+/* Reads and writes go first; checks may take half of the slots. */
+static void test_checks_wait(void **state)
+{
+    struct world *w = *state;
+    char *at = w->order;
+    const struct kube_client *c = w->client;
+    start_many(w, KUBE_CHECK, 20, &at);
+    start_many(w, KUBE_READ, 3, &at);
+    start_many(w, KUBE_WRITE, 2, &at);
+    for (int i = 0; i < 5; i++)
+        sd_event_run(w->event, 0);
+    while (c->running.n < 5)
+        sd_event_run(w->event, 0);
+    assert_int_equal(c->waiting.n, 0); /* all five of them run, however early the checks came */
+    while (c->running.n < 5 + 16)
+        sd_event_run(w->event, 1000);
+    for (int i = 0; i < 50; i++)
+        sd_event_run(w->event, 100);
+    assert_int_equal(c->checks_running, 16);
+    assert_int_equal(c->checks.n, 4);
+    start_many(w, KUBE_WRITE, 20, &at);
+    while (c->running.n < 32)
+        sd_event_run(w->event, 1000);
+    for (int i = 0; i < 50; i++)
+        sd_event_run(w->event, 100);
+    assert_int_equal(c->running.n, 32);
+    assert_int_equal(c->waiting.n, 9);
+    assert_int_equal(at - w->order, 0);
+    w->client = kube_client_free(w->client);
+    assert_int_equal(at - w->order, 45);
+}
+
 static void on_order(json_t *answer_new, void *userdata)
 {
     char **at = userdata;
     *(*at)++ = json_object_get(answer_new, "error") ? '!' : '.';
     json_decref(answer_new);
+}
+
+static void start_many(struct world *w, enum kube_class class, int n, char **at)
+{
+    for (int i = 0; i < n; i++)
+        kube_request_start(w->client, &(struct kube_request){.class = class, .method = "GET", .path = "/stall"},
+                           on_order, at);
 }
 
 static void test_bounds_and_cancel(void **state)
@@ -202,7 +298,8 @@ static void test_bounds_and_cancel(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_answers), T(test_writes), T(test_retry_after),
-                                       T(test_token_is_read_again), T(test_bounds_and_cancel)};
+    const struct CMUnitTest tests[] = {
+        T(test_answers),   T(test_writes),  T(test_retry_after), T(test_token_is_read_again), T(test_token_ages),
+        T(test_too_large), T(test_proxied), T(test_checks_wait), T(test_bounds_and_cancel)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
