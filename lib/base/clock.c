@@ -36,7 +36,7 @@ char *time_format_seconds(int64_t wall_us, char buf[TIME_TEXT_MAX])
     struct tm tm;
     int us;
     split(wall_us, &tm, &us);
-    strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    strftime(buf, TIME_TEXT_MAX, "%04Y-%m-%dT%H:%M:%SZ", &tm);
     return buf;
 }
 
@@ -45,7 +45,7 @@ char *time_format(int64_t wall_us, char buf[TIME_TEXT_MAX])
     struct tm tm;
     int us;
     split(wall_us, &tm, &us);
-    size_t n = strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t n = strftime(buf, TIME_TEXT_MAX, "%04Y-%m-%dT%H:%M:%S", &tm);
     snprintf(buf + n, TIME_TEXT_MAX - n, ".%06dZ", us);
     return buf;
 }
