@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -187,8 +188,21 @@ void options_clear(struct options *o)
     o->playbooks = NULL;
 }
 
+/* Only a literal address: "127.example.org" is whatever its owner says. */
+static bool is_loopback_v4(const char *address)
+{
+    char host[INET_ADDRSTRLEN];
+    struct in_addr in;
+    const size_t len = strcspn(address, ":");
+    if (len >= sizeof(host))
+        return false;
+    memcpy(host, address, len);
+    host[len] = '\0';
+    return inet_pton(AF_INET, host, &in) == 1 && ntohl(in.s_addr) >> 24 == 127;
+}
+
 bool listen_address_is_local(const char *address)
 {
-    return str_starts(address, "unix:") || str_starts(address, "127.") || str_starts(address, "localhost:") ||
+    return str_starts(address, "unix:") || is_loopback_v4(address) || str_starts(address, "localhost:") ||
            str_starts(address, "[::1]:");
 }
