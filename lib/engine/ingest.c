@@ -60,6 +60,7 @@ static void on_journalled(int result, const struct error *err, void *userdata)
         return;
     }
     struct parsed *p = in->parsed;
+    e->recover_us = 0;
     e->stats.alerts += p->n;
     if (!e->broken) { /* else decided after the journal was read again */
         for (size_t i = 0; i < p->n; i++)

@@ -62,6 +62,7 @@ struct engine {
 
     size_t ingest_waiting, ingest_bytes; /* webhooks between their receipt and their commit */
     bool stopping, broken;
+    uint64_t recover_us;      /* the last pause before the journal was opened again; 0 after a commit */
     bool restored;            /* the core was built from the whole journal */
     uint64_t core_generation; /* answers to a core that was thrown away are dropped */
     json_t *kept_playbooks;   /* {hash: true}: those that the journal surely holds */

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_US = 1000000 };
+/* A disk that stays full: each rebuild asks the clusters again, so the pause between two doubles. */
+enum { RETRY_US = 1000000, RECOVER_MIN_US = 100000, RECOVER_MAX_US = 10000000 };
 
 static int64_t time_or_zero(const json_t *record, const char *key)
 {
@@ -213,6 +214,9 @@ void restore_schedule(struct engine *e)
     if (!e->recover_source &&
         sd_event_add_time_relative(e->event, &e->recover_source, CLOCK_BOOTTIME, 0, 1, on_recover, e) < 0)
         sd_event_exit(e->event, -EIO);
-    sd_event_source_set_time_relative(e->recover_source, RETRY_US / 10);
+    e->recover_us = e->recover_us == 0 ? RECOVER_MIN_US : e->recover_us * 2;
+    if (e->recover_us > RECOVER_MAX_US)
+        e->recover_us = RECOVER_MAX_US;
+    sd_event_source_set_time_relative(e->recover_source, e->recover_us);
     sd_event_source_set_enabled(e->recover_source, SD_EVENT_ONESHOT);
 }

@@ -96,6 +96,7 @@ static void on_commit(int result, const struct error *err, void *userdata)
         turn_free(t);
         return;
     }
+    e->recover_us = 0;
     show_records(e, t);
     for (size_t i = 0; i < t->n_effects; i++) {
         log_notes(e, &t->effects[i]);

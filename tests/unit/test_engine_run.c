@@ -109,6 +109,25 @@ static void any_commit_may_fail(void **state)
     }
 }
 
+/* A full disk: mendd comes back by itself, and does not rebuild itself ten times a second until then. */
+static void a_journal_that_stays_broken_is_tried_less_and_less_often(void **state)
+{
+    struct world *w = *state;
+    const char *why;
+    WORLD_SET(w, healthy, false);
+    fire(w);
+    WORLD_UNTIL(w, is(w, "state", "verifying"));
+    const uint64_t generation = w->engine->core_generation;
+    store_fail_commits(engine_store(w->engine), 1000000);
+    world_turn(w, 1600); /* 0.1, 0.2, 0.4, 0.8 s */
+    assert_in_range(w->engine->core_generation - generation, 2, 4);
+    store_fail_commits(engine_store(w->engine), 0);
+    WORLD_SET(w, healthy, true);
+    WORLD_UNTIL(w, engine_is_ready(w->engine, &why));
+    finish(w);
+    assert_int_equal(w->engine->recover_us, 0);
+}
+
 static void answers_of_a_core_that_is_gone_are_dropped(void **state)
 {
     struct world *w = *state;
@@ -348,6 +367,7 @@ int main(void)
         TEST(an_alert_is_repaired_with_one_effect),
         TEST(dry_run_sends_nothing),
         TEST(any_commit_may_fail),
+        TEST(a_journal_that_stays_broken_is_tried_less_and_less_often),
         TEST(answers_of_a_core_that_is_gone_are_dropped),
         TEST(an_effect_in_flight_is_looked_for_after_a_rebuild),
         TEST(a_stop_with_requests_in_flight_is_quick_and_the_run_goes_on),
