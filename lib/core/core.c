@@ -274,16 +274,20 @@ static void decide_again(struct core *c)
 {
     while (c->recheck) {
         c->recheck = false;
-        size_t n = 0;
-        for (struct run *run = c->waiting_head; run; run = run->wait_next)
-            n++;
-        struct run **list = xcalloc(n + 1, sizeof(*list));
-        n = 0;
-        for (struct run *run = c->waiting_head; run; run = run->wait_next)
+        size_t n = 0, cap = 0;
+        struct run **list = NULL;
+        for (struct run *run = c->waiting_head; run; run = run->wait_next) {
+            if (guards_still_held(c, run))
+                continue;
+            if (n == cap)
+                list = xreallocarray(list, cap = cap ? cap * 2 : 16, sizeof(*list));
             list[n++] = run;
-        qsort(list, n, sizeof(*list), by_arrival);
-        for (size_t i = 0; i < n; i++)
-            run_advance(c, list[i]);
+        }
+        if (n > 1)
+            qsort(list, n, sizeof(*list), by_arrival);
+        for (size_t i = 0; i < n; i++) /* the first may have taken what all of them waited for */
+            if (!guards_still_held(c, list[i]))
+                run_advance(c, list[i]);
         free(list);
     }
 }

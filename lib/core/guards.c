@@ -303,3 +303,17 @@ enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_r
     }
     return GUARD_PASS;
 }
+
+bool guards_still_held(const struct core *c, const struct run *run)
+{
+    switch (run->held) {
+    case REASON_DUPLICATE: /* only the next in line is told who holds it up when that changes */
+        return !limits_is_next(c, run) && limits_lock_blocker(c, run);
+    case REASON_COOLDOWN:
+        return c->now.boot_us < run->held_until_us;
+    case REASON_CONCURRENT:
+        return limits_active(c, run) >= run->playbook->limits.concurrent;
+    default:
+        return false;
+    }
+}

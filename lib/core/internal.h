@@ -132,6 +132,8 @@ struct run {
 
     int64_t received_us, expires_us, step_deadline_us, step_wait_us, backoff_us, run_deadline_us, run_left_us;
     int64_t round_began_us, verify_deadline_us, verify_next_us, passing_since_us, settle_deadline_us, settle_next_us;
+    enum reason held; /* what it waits for, as it was last told */
+    int64_t held_until_us;
     int64_t slot_until_us;    /* settling longer, until there is a place for the next rung */
     int64_t restored_wall_us; /* when the save was made that it came from */
     int settle_looks, target_tries;
@@ -267,6 +269,7 @@ void owners_free(struct core *c);
 void limits_prune(struct core *c);
 void limits_shift(struct core *c, int64_t delta_us); /* the wall clock was set */
 void limits_set_keys(struct core *c, struct run *run);
+bool limits_is_next(const struct core *c, const struct run *run); /* in the line of its first owner */
 /* The run that stands in the way of taking all locks, or NULL. */
 const struct run *limits_lock_blocker(const struct core *c, const struct run *run);
 void limits_lock(struct core *c, struct run *run);
@@ -303,6 +306,8 @@ enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set
 /* Those that hold for a rollback too: opted_out. */
 enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */
+/* Whether the same still holds it, told cheaply: thousands may wait while one is let in. */
+bool guards_still_held(const struct core *c, const struct run *run);
 enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret);
 
 /* run.c */

@@ -144,6 +144,12 @@ const struct run *limits_lock_blocker(const struct core *c, const struct run *ru
     return NULL;
 }
 
+bool limits_is_next(const struct core *c, const struct run *run)
+{
+    const struct owner *o = run->n_keys ? owner_find(c, run->keys[0]) : NULL;
+    return !o || o->n_line == 0 || o->line[0] == run;
+}
+
 void limits_lock(struct core *c, struct run *run)
 {
     limits_leave_line(c, run);

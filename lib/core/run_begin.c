@@ -146,6 +146,8 @@ static void hold(struct core *c, struct run *run, const struct guard_result *g)
         limits_line_up(c, run);
     else
         limits_leave_line(c, run);
+    run->held = g->reason;
+    run->held_until_us = g->until_us;
     run->target_tries = 0;
     run->phase = PHASE_WAITING;
     askset_close(c, run, &run->set);
