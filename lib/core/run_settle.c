@@ -45,7 +45,10 @@ static json_t *post_new(struct core *c, const struct run *run, size_t peer)
     json_t *alert = json_object();
     json_object_set(alert, "labels", json_object_get(run->alert, "labels"));
     json_object_set(alert, "annotations", json_object_get(run->alert, "annotations"));
-    json_set_text(alert, "startsAt", json_text(run->alert, "startsAt"));
+    int64_t starts_us = 0; /* an end before the start is refused: a start ahead of this clock is left out */
+    const char *starts = json_text(run->alert, "startsAt");
+    if (starts && time_parse(starts, &starts_us) == 0 && starts_us < c->now.wall_us)
+        json_set_text(alert, "startsAt", starts);
     json_set_text(alert, "generatorURL", json_text(run->alert, "generatorURL"));
     record_set_time(alert, "endsAt", c->now.wall_us);
     json_t *copy = json_deep_copy(alert);
