@@ -16,6 +16,7 @@ import http.client
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import ssl
@@ -329,6 +330,13 @@ class Bench:
         result("ack", rate=rate, unit="ms", mendd=shape(ours), webhook_without_keeping_anything=shape(theirs), disk_sync=shape(disk), wanted_p99=10)
 
 
+def machine(runs):
+    """What it was measured on, and how busy that was with other things when it began."""
+    cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    result("machine", date=time.strftime("%Y-%m-%d"), cpu=cpu.group(1) if cpu else platform.machine(), cores=os.cpu_count(),
+           kernel=platform.release(), load_average_before=round(os.getloadavg()[0], 1), runs=runs)
+
+
 def stamp(text):
     m = re.match(r"(.*?)(\.\d+)?Z$", text)
     return calendar.timegm(time.strptime(m.group(1), "%Y-%m-%dT%H:%M:%S")) + float(m.group(2) or 0)
@@ -397,6 +405,7 @@ def main():
     for name in args.names:
         if name not in names:
             ap.error(f"no benchmark {name}: {', '.join(names)}")
+    machine(args.runs)
     bench = Bench(args.runs, args.seconds)
     try:
         for name in args.names or names:

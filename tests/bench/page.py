@@ -1,16 +1,13 @@
 #!/usr/bin/env python3
 """page.py: turns the JSON lines of scripts/bench on stdin into docs/benchmarks.md on stdout. Numbers come from a run only."""
 import json
-import os
-import platform
-import re
 import sys
-import time
 
 HEAD = """# Benchmarks
 
 Written by `scripts/bench --write-docs` from one run; no number here was typed. Medians of {runs} runs, with the runs beside
-them. {cores} cores ({cpu}), Linux {kernel}, {date}. Run it yourself: `scripts/bench`, or `scripts/bench ingest`.
+them. {cores} cores ({cpu}), Linux {kernel}, {date}; the machine's load average before the run was {load_average_before}, and what else ran
+takes its part of the cores from both sides. Run it yourself: `scripts/bench`, or `scripts/bench ingest`.
 
 What is measured, and how, stands at the head of [tests/bench/bench.py](../tests/bench/bench.py). The peers run in the same run on
 the same machine, one after the other. Both sides of a comparison get the same bodies.
@@ -25,12 +22,6 @@ def cell(v):
     return f"{v:g}" if isinstance(v, (int, float)) else str(v)
 
 
-def cpu():
-    text = open("/proc/cpuinfo").read()
-    m = re.search(r"^model name\s*: (.*)$", text, re.M)
-    return m.group(1).strip() if m else platform.machine()
-
-
 def table(title, rows):
     print(f"\n## {title}\n\n| | |\n|---|---|")
     for k, v in rows:
@@ -39,10 +30,11 @@ def table(title, rows):
 
 def main():
     results = [json.loads(line) for line in sys.stdin if line.strip()]
-    runs = next(len(v["runs"]) for r in results for v in r.values() if isinstance(v, dict) and "runs" in v)
-    print(HEAD.format(runs=runs, cores=os.cpu_count(), cpu=cpu(), kernel=platform.release(), date=time.strftime("%Y-%m-%d")).rstrip())
+    print(HEAD.format(**next(r for r in results if r["name"] == "machine")).rstrip())
     for r in results:
         name = r.pop("name")
+        if name == "machine":
+            continue
         if name == "ingest":
             name += f", {r.pop('connections')} connections"
         table(name, [(k.replace("_", " "), v) for k, v in r.items()])
