@@ -248,6 +248,7 @@ struct engine *engine_free(struct engine *e)
     sd_event_source_disable_unref(e->alive_source);
     sd_event_source_disable_unref(e->prune_source);
     sd_event_source_disable_unref(e->recover_source);
+    sd_event_source_disable_unref(e->trim_source);
     playbook_table_free(e->table);
     config_free(e->config);
     json_decref(e->kept_playbooks);

@@ -142,6 +142,7 @@ static void ingest(struct engine *e, bool active, char *body_taken, size_t len, 
     const bool full = e->ingest_waiting >= MAX_WAITING || e->ingest_bytes + len > MAX_WAITING_BYTES;
     e->ingest_waiting++;
     e->ingest_bytes += len;
+    trim_note(e, len);
     if (!engine_is_ready(e, &why) || full) {
         free(body_taken);
         refuse(in, 503, why ? "not_ready" : "busy",

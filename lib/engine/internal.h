@@ -61,6 +61,8 @@ struct engine {
     sd_event_source *flush_source, *tick_source, *alive_source, *prune_source, *recover_source;
 
     size_t ingest_waiting, ingest_bytes; /* webhooks between their receipt and their commit */
+    size_t untrimmed_bytes; /* of webhooks since freed memory was last given back */
+    sd_event_source *trim_source;
     bool stopping, broken;
     uint64_t recover_us;      /* the last pause before the journal was opened again; 0 after a commit */
     bool restored;            /* the core was built from the whole journal */
@@ -112,6 +114,9 @@ void save_to_batch(struct store_batch *b, const struct save *save);
 
 /* engine.c: keeps the journal's `alive` fresh while runs are open */
 void engine_arm_alive(struct engine *e);
+
+/* trim.c: so many bytes of a webhook passed through; their memory goes back when all is at rest again */
+void trim_note(struct engine *e, size_t bytes);
 
 /* ingest.c */
 /* The answer of Alertmanager's /api/v2/alerts takes the way of a webhook. Takes the body. `done` as engine_ingest(). */
