@@ -9,6 +9,7 @@
  *   - {at: 0s, firing: {alertname: X, …}}      - {at: 1m, resolved: {…}}     - {at: 2m, world: {…}}
  *   - {at: 1m, fires: false}  - {at: 1m, reload: true}  - {at: 1m, restart: 30s} (down this long)
  *   - {at: 1m, delete: "/apis/…"}  - {at: 1m, objects: [ … ]}  - {at: 1m, malformed: "why"}  - {at: 1m, clock: 1h}
+ *   - {at: 1m, clock_back: 1h}  - {at: 1m, stall: 1m}
  *   until: 1h
  *   expect: {records: [{…a part of the record…}], sent: ["PATCH /apis/…"], reads: 2, posts: 1}
  *
@@ -167,6 +168,8 @@ static void play(struct game *g, const json_t *e)
         restart(g, ms_of(v, "restart"));
     if ((v = json_object_get(e, "clock")))
         g->now.wall_us += ms_of(v, "clock") * USEC_PER_MSEC;
+    if ((v = json_object_get(e, "clock_back")))
+        g->now.wall_us -= ms_of(v, "clock_back") * USEC_PER_MSEC;
     if ((v = json_object_get(e, "stall")))
         g->now.boot_us += ms_of(v, "stall") * USEC_PER_MSEC, g->now.wall_us += ms_of(v, "stall") * USEC_PER_MSEC;
     if (json_object_get(e, "reload")) {
