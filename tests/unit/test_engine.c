@@ -222,6 +222,22 @@ static void spilled_alerts_that_could_not_be_read_are_read_later(void **state)
     assert_true(world_all_decided(w, 10));
 }
 
+/* The row is in the table, its commit is not told yet, and the table is read: the alert must not be queued again. */
+static void an_alert_that_was_read_from_the_table_is_not_queued_again(void **state)
+{
+    struct world *w = *state;
+    WORLD_UNTIL(w, !w->engine->spilled);
+    assert_int_equal(sd_event_source_set_priority(w->engine->decide_source, -10), 0);
+    world_post(w, world_payload("Ignored", 0, 3, 0));
+    while (world_sql(w, "SELECT count(*) FROM inbox") == 0)
+        usleep(1000);
+    w->engine->spilled = true;
+    queue_kick(w->engine);
+    WORLD_UNTIL(w, w->answered == 1 && w->done == 3 && !w->engine->queue_head);
+    world_turn(w, 50);
+    assert_int_equal(w->records, 3); /* told again, each would be seen a second time */
+}
+
 static void a_large_body_is_read_on_the_helper_thread(void **state)
 {
     struct world *w = *state;
@@ -297,6 +313,7 @@ int main(void)
         TEST(the_queue_is_bounded_in_bytes_too),
         TEST(decisions_wait_for_a_slow_journal),
         TEST(spilled_alerts_that_could_not_be_read_are_read_later),
+        TEST(an_alert_that_was_read_from_the_table_is_not_queued_again),
         TEST(a_large_body_is_read_on_the_helper_thread),
         TEST(too_many_large_bodies_are_503),
         TEST(a_stop_answers_every_webhook_once),

@@ -119,6 +119,7 @@ static void a_journal_that_stays_broken_is_tried_less_and_less_often(void **stat
     WORLD_UNTIL(w, is(w, "state", "verifying"));
     const uint64_t generation = w->engine->core_generation;
     store_fail_commits(engine_store(w->engine), 1000000);
+    world_post(w, world_payload("Ignored", 0, 1, 0)); /* the first to fail; then what each rebuild writes */
     world_turn(w, 1600); /* 0.1, 0.2, 0.4, 0.8 s */
     assert_in_range(w->engine->core_generation - generation, 2, 4);
     store_fail_commits(engine_store(w->engine), 0);
@@ -288,6 +289,8 @@ static void a_failed_prune_opens_the_journal_again(void **state)
     struct world *w = *state;
     const char *why;
     const uint64_t generation = w->engine->core_generation;
+    world_turn(w, 20); /* what the start has to write is written: only the deletion fails */
+    WORLD_UNTIL(w, store_pending(engine_store(w->engine)) == 0);
     store_fail_next_commit(engine_store(w->engine));
     sd_event_source_set_time_relative(w->engine->prune_source, 0);
     WORLD_UNTIL(w, w->engine->core_generation > generation && engine_is_ready(w->engine, &why));
