@@ -15,6 +15,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* Resuming without the inter-thread channel: there is no other thread, and we call MHD_run() after each resume; the
+ * channel would cost a write and a read a request. */
+enum { FLAGS = MHD_USE_EPOLL | MHD_USE_TURBO | (MHD_ALLOW_SUSPEND_RESUME & ~MHD_USE_ITC) | MHD_USE_ERROR_LOG };
 enum { CONNECTIONS_MAX = 4096, FILES_KEPT = 256, IDLE_TIMEOUT_S = 30, CONNECTION_MEMORY = 16 * 1024 };
 
 static void arm(struct web *w)
@@ -95,11 +98,10 @@ static int start_mhd(struct web *w, int listen_fd, struct error *err)
 {
     const unsigned total = connection_limit(), per_address = total - total / 4;
     w->mhd = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, web_on_request, w,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, w, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
-        web_on_completed, w, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
-        total, MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        FLAGS, 0, NULL, NULL, web_on_request, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, w, MHD_OPTION_LISTEN_SOCKET,
+        listen_fd, MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, w, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT, total, MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (w->mhd)
         return 0;
     close(listen_fd);

@@ -112,6 +112,8 @@ need_packages() {
   for set in "$@"; do
     for package in $(package_set "$set"); do
       [[ " ${missing[*]-} " == *" $package "* ]] && continue
+      # whoever has a kubectl of another source keeps it: Debian's package would clash with it
+      [[ $package == kubernetes-client ]] && command -v kubectl >/dev/null && continue
       [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
     done
   done

@@ -146,8 +146,7 @@ int regex_compile(const char *pattern, struct regex **ret, struct error *err)
     pcre2_code *alone = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
     _cleanup_free_ char *anchored = xasprintf("\\A(?:%s)\\z", pattern);
     pcre2_code *whole =
-        alone ? pcre2_compile((PCRE2_SPTR)anchored, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL)
-              : NULL;
+        alone ? pcre2_compile((PCRE2_SPTR)anchored, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL) : NULL;
     pcre2_code_free(alone);
     if (!whole) {
         PCRE2_UCHAR words[128];

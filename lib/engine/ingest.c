@@ -157,6 +157,7 @@ static void ingest(struct engine *e, bool active, char *body_taken, size_t len, 
 void engine_ingest(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata)
 {
     e->stats.webhooks++;
+    queue_note_webhook(e);
     ingest(e, false, body_taken, len, done, userdata);
 }
 

@@ -50,6 +50,8 @@ struct engine {
     struct waiting *queue_head, **queue_tail;
     size_t queue_len, queue_bytes;
     int64_t last_queued_seq;
+    int64_t flood_window; /* webhooks in this window of time and the one before: is it a flood? */
+    unsigned flood_now, flood_before;
     bool spilled;      /* more rows than the queue holds wait in the inbox table */
     bool spill_unread; /* the last try to read them failed */
     sd_event_source *decide_source;
@@ -61,7 +63,7 @@ struct engine {
     sd_event_source *flush_source, *tick_source, *alive_source, *prune_source, *recover_source;
 
     size_t ingest_waiting, ingest_bytes; /* webhooks between their receipt and their commit */
-    size_t untrimmed_bytes; /* of webhooks since freed memory was last given back */
+    size_t untrimmed_bytes;              /* of webhooks since freed memory was last given back */
     sd_event_source *trim_source;
     bool stopping, broken;
     uint64_t recover_us;      /* the last pause before the journal was opened again; 0 after a commit */
@@ -84,6 +86,8 @@ struct engine {
 void waiting_free(struct waiting *w);
 void queue_push(struct engine *e, struct waiting *taken);
 void queue_clear(struct engine *e);
+/* One webhook more: how many come decides how decisions and webhooks share the loop. */
+void queue_note_webhook(struct engine *e);
 /* Wakes the deciding source. */
 void queue_kick(struct engine *e);
 int queue_start(struct engine *e, struct error *err);

@@ -12,6 +12,8 @@ enum { MAX_CONTAINERS = 300 * 1000, MAX_SEPARATORS = 2 * 1000 * 1000 };
 static int count_tokens(const char *s, size_t len, struct error *err)
 {
     size_t containers = 0, separators = 0;
+    if (len < MAX_CONTAINERS)
+        return 0; /* it cannot hold as many */
     for (const char *p = s, *end = s + len; p < end; p++) {
         if (*p == '"') {
             for (p++; p < end && *p != '"'; p++)

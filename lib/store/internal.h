@@ -95,8 +95,9 @@ struct store {
     struct batch_list queue, finished;
     size_t pending;
     bool busy, stop, broken, closing;
-    bool held;        /* test hook: the writer leaves the queue alone */
-    int fail_commits; /* test hook */
+    size_t last_batches; /* in the transaction before: whether a moment's wait gathers more */
+    bool held;           /* test hook: the writer leaves the queue alone */
+    int fail_commits;    /* test hook */
     struct error failure;
     struct store_stats stats;
     struct writer_db writer;

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { GATHER_BATCHES = 10, GATHER_US = 100 };
+
 static int64_t monotonic_us(void)
 {
     struct timespec ts;
@@ -115,10 +117,12 @@ static void turn(struct store *s)
     int r = 0;
     if (!broken && wanted)
         r = write_all(s, work.head, fail, &rows, &took_us, &err);
-    for (struct store_batch *b = work.head; b; b = b->next)
+    size_t batches = 0;
+    for (struct store_batch *b = work.head; b; b = b->next, batches++)
         batch_clear(b);
 
     pthread_mutex_lock(&s->lock);
+    s->last_batches = batches;
     if (r < 0) {
         s->broken = true;
         s->stats.failed_commits++;
@@ -135,6 +139,18 @@ static void turn(struct store *s)
     hand_back(s, &work);
 }
 
+/* Under load a moment's wait makes one commit out of several: fewer syncs and page writes for the same rows. A batch
+ * that comes alone never waits. With the lock held; let go meanwhile. */
+static void gather(struct store *s)
+{
+    const struct timespec moment = {.tv_nsec = GATHER_US * 1000};
+    if (s->last_batches < GATHER_BATCHES || s->stop)
+        return;
+    pthread_mutex_unlock(&s->lock);
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
+    pthread_mutex_lock(&s->lock);
+}
+
 void *writer_main(void *store)
 {
     struct store *s = store;
@@ -144,6 +160,7 @@ void *writer_main(void *store)
             pthread_cond_wait(&s->wake, &s->lock);
         if (!s->queue.head)
             break; /* stop, and all is written */
+        gather(s);
         turn(s);
     }
     pthread_mutex_unlock(&s->lock);
