@@ -179,6 +179,22 @@ void episodes_prune(struct core *c)
     }
 }
 
+/* Distinct alerts without end must not fill the memory: the oldest decision without a run gives way. Its record stays;
+ * if its alert comes again it gets a new one, and a person hears of it twice rather than not at all. */
+void episodes_bound(struct core *c)
+{
+    struct run *run = c->episodes;
+    if (HASH_CNT(hh_episode, c->episodes) <= EPISODES_MAX)
+        return;
+    while (run && !run->parked)
+        run = run->hh_episode.next;
+    if (!run)
+        return;
+    episode_close(c, run);
+    record_event(c, run, "too many episodes are open: the oldest is closed");
+    run_dirty(c, run);
+}
+
 void episode_settings(struct core *c)
 {
     struct run *run, *next;

@@ -26,6 +26,7 @@ enum {
     EVIDENCE_MAX = 64 * 1024,
     EVIDENCE_RUN_MAX = 512 * 1024,
     CHECK_HISTORY_MAX = 20,
+    EPISODES_MAX = 10000,
 };
 #define STALL_US (10 * USEC_PER_SEC)
 #define REUSE_US (2 * USEC_PER_SEC)  /* answers of the target's resolution may serve the first step's plan this long */
@@ -258,6 +259,7 @@ bool round_done(struct core *c, struct run *run);
 void episode_alert(struct core *c, const struct event *event);
 void episode_malformed(struct core *c, const struct event *event);
 void episode_settings(struct core *c);
+void episodes_bound(struct core *c);
 void episode_close(struct core *c, struct run *run);
 void episode_remember(struct core *c, const char *fingerprint);
 void episodes_prune(struct core *c);

@@ -263,6 +263,8 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
     run->parked = parks(run);
     if (!run->parked)
         episode_close(c, run);
+    else
+        episodes_bound(c);
     core_note(c, run, outcome == OUTCOME_FAILED ? NOTE_WARN : NOTE_INFO, reason, "%s: %s", run_outcome_name(outcome),
               message);
     if (escalate)

@@ -120,7 +120,7 @@ static void a_journal_that_stays_broken_is_tried_less_and_less_often(void **stat
     const uint64_t generation = w->engine->core_generation;
     store_fail_commits(engine_store(w->engine), 1000000);
     world_post(w, world_payload("Ignored", 0, 1, 0)); /* the first to fail; then what each rebuild writes */
-    world_turn(w, 1600); /* 0.1, 0.2, 0.4, 0.8 s */
+    world_turn(w, 1600);                              /* 0.1, 0.2, 0.4, 0.8 s */
     assert_in_range(w->engine->core_generation - generation, 2, 4);
     store_fail_commits(engine_store(w->engine), 0);
     WORLD_SET(w, healthy, true);
