@@ -3,7 +3,7 @@
  * Happy path: an ingest batch is committed -> its alerts are pushed -> the deciding source takes them, a slice a turn,
  * so that webhooks and answers are never kept waiting -> each becomes one core event. When more arrive than the queue
  * may hold, the rest stays in the inbox table only (`spilled`) and is read again, in order, when the queue is empty:
- * memory stays bounded, nothing is lost. While webhooks come by the thousand a second, decisions get a fiftieth of
+ * memory stays bounded, nothing is lost. While webhooks come by the thousand a second, decisions get a hundredth of
  * the loop's time (a short slice, then a rest), so that neither keeps the other waiting; otherwise they run at once. */
 #include "base/alloc.h"
 #include "base/log.h"
@@ -15,7 +15,7 @@
 enum { QUEUE_MAX = 20000, SPILL_READ = 2000, RAW_MAX = 4096 };
 enum { QUEUE_MAX_BYTES = 32 << 20, SPILL_READ_BYTES = 2 << 20, SPILL_RETRY_US = 1000000 };
 enum { UNSAVED_MAX = 4096 }; /* records on their way to the journal; beyond it decisions wait for its commits */
-enum { SLICE_US = 2000, FLOOD_WINDOW_US = 10000, FLOOD_WEBHOOKS = 20, FLOOD_SLICE_US = 200, FLOOD_REST_US = 9800 };
+enum { SLICE_US = 2000, FLOOD_WINDOW_US = 10000, FLOOD_WEBHOOKS = 60, FLOOD_SLICE_US = 200, FLOOD_REST_US = 19800 };
 
 void waiting_free(struct waiting *w)
 {
