@@ -26,7 +26,7 @@ enum {
     EVIDENCE_MAX = 64 * 1024,
     EVIDENCE_RUN_MAX = 512 * 1024,
     CHECK_HISTORY_MAX = 20,
-    EPISODES_MAX = 10000,
+    EPISODES_MAX = 30000,
 };
 #define STALL_US (10 * USEC_PER_SEC)
 #define REUSE_US (2 * USEC_PER_SEC)  /* answers of the target's resolution may serve the first step's plan this long */

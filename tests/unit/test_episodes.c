@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { MANY = 10200, BOUND = 10000 };
+enum { MANY = 30200, BOUND = 30000 };
 
 static void alert(struct core *c, size_t n, struct effects *fx)
 {
