@@ -31,18 +31,18 @@ struct parser {
     bool running, stop; /* `stop` under the lock */
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct job *todo, *finished; /* under the lock; oldest first */
-    size_t waiting;              /* loop's thread only */
+    struct job *queued, *finished; /* under the lock; oldest first */
+    size_t waiting;                /* loop's thread only */
 };
 
 static struct job *next_job(struct parser *p)
 {
     pthread_mutex_lock(&p->lock);
-    while (!p->todo && !p->stop)
+    while (!p->queued && !p->stop)
         pthread_cond_wait(&p->wake, &p->lock);
-    struct job *j = p->stop ? NULL : p->todo;
+    struct job *j = p->stop ? NULL : p->queued;
     if (j)
-        p->todo = j->next;
+        p->queued = j->next;
     pthread_mutex_unlock(&p->lock);
     return j;
 }
@@ -122,7 +122,7 @@ int parser_submit(struct parser *p, parse_fn parse, char *body_taken, size_t len
     *j = (struct job){.parse = parse, .body = body_taken, .len = len, .done = done, .userdata = userdata};
     p->waiting++;
     pthread_mutex_lock(&p->lock);
-    struct job **tail = &p->todo;
+    struct job **tail = &p->queued;
     while (*tail)
         tail = &(*tail)->next;
     *tail = j;
@@ -142,7 +142,7 @@ struct parser *parser_free(struct parser *p)
         pthread_mutex_unlock(&p->lock);
         pthread_join(p->thread, NULL);
         deliver(p);
-        p->finished = TAKE_PTR(p->todo);
+        p->finished = TAKE_PTR(p->queued);
         for (struct job *j = p->finished; j; j = j->next)
             j->parsed = parse_nothing(j->body, j->len, (struct now){0});
         deliver(p);

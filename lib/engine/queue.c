@@ -138,7 +138,7 @@ static int read_row(int64_t seq, enum inbox_form form, int64_t wall_us, const ch
 {
     struct engine *e = userdata;
     append(e, waiting_from_row(seq, form, wall_us, bytes, len));
-    return e->queue_bytes >= SPILL_READ_BYTES; /* enough for now */
+    return e->queue_bytes >= SPILL_READ_BYTES; /* the next read goes on from here */
 }
 
 static void read_spilled(struct engine *e)

@@ -161,6 +161,8 @@ void *writer_main(void *store)
         if (!s->queue.head)
             break; /* stop, and all is written */
         gather(s);
+        if (!s->queue.head || (s->held && !s->stop))
+            continue; /* taken back or held meanwhile */
         turn(s);
     }
     pthread_mutex_unlock(&s->lock);
