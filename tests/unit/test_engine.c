@@ -91,6 +91,7 @@ static void stop_at_once(struct world *w)
 static void journalled_alerts_are_decided_after_a_restart(void **state)
 {
     struct world *w = *state;
+    WORLD_UNTIL(w, !w->engine->spilled); /* the start's own look into the inbox would decide some of them */
     world_post(w, world_payload("Ignored", 0, 500, 0));
     while (w->answered == 0)
         assert_true(sd_event_run(w->event, 1000 * 1000) >= 0);
