@@ -26,10 +26,11 @@ struct core;
 enum event_type {
     EVENT_ALERT,     /* one alert of a webhook */
     EVENT_MALFORMED, /* one element of a webhook that is no alert */
-    EVENT_ANSWER,    /* what came of an OUT_ASK, OUT_SEND or OUT_POST */
+    EVENT_ANSWER,    /* what came of an OUT_ASK, OUT_SEND, OUT_POST or OUT_NOTIFY */
     EVENT_TICK,      /* core_next_boot_us() has come */
     EVENT_SETTINGS,  /* reload: new settings; runs keep their playbooks */
     EVENT_RESUME,    /* after core_restore_*(): go on where the journal stands */
+    EVENT_COMMAND,   /* an operator's hand */
 };
 
 struct event {
@@ -49,8 +50,22 @@ struct event {
             *settings;              /* borrowed; must outlive its use: until the next EVENT_SETTINGS or core_free() */
         int64_t last_alive_wall_us; /* RESUME: when mendd was last known to run; 0: never. Time it was down does not
                                        count */
+        struct {
+            const json_t *what; /* borrowed; form: "commands" below */
+            uint64_t ticket;    /* handed back in the reply */
+        } command;
     };
 };
+
+/* Commands, as JSON; `by` names who gave it and is recorded:
+ *   {"do": "pause", "by", "reason", "for_ms": n | null, "scope": {"cluster"?, "namespace"?, "playbook"?}}   {}: all
+ *   {"do": "resume", "by", "scope": {…}}          the pause of exactly this scope
+ *   {"do": "approve", "run", "hash": text | null, "by"}       null: whatever plan stands there
+ *   {"do": "reject", "run", "by", "reason"}
+ *   {"do": "cancel", "run", "by", "rollback": bool}
+ *   {"do": "acknowledge", "run", "by"}            of its escalation: somebody is on it
+ *   {"do": "reset", "what": "budget" | "breaker", "name": text | null, "by"}      null: all of them
+ * Each gets exactly one reply with an HTTP status: 200, 404 no such thing, 409 not now, 400 not understood. */
 
 /* ---- what comes out ---- */
 
@@ -59,6 +74,7 @@ enum out_type {
     OUT_SEND, /* an effect (core/registry.h): send it exactly once, answer with {"status", "body"} or {"error",
                  "message"} */
     OUT_POST, /* {"peer": n, "alerts": […]}: POST to /api/v2/alerts of Alertmanager n; answer as above */
+    OUT_NOTIFY, /* a notice for a receiver (core/notice.h); answer as above. Told at least once: after a restart again */
 };
 
 struct out {
@@ -76,6 +92,26 @@ struct save {
     bool open;   /* its run is not done (to be loaded at the next start) */
     const struct playbook
         *playbook; /* borrowed (valid until the next core_handle): to be kept under its hash; may be NULL */
+};
+
+/* What the core remembers beside its runs (pauses, breakers, budgets, storms, escalations): documents by key. Written
+ * with the saves of the same call, handed back at the next start with core_restore_kept(). */
+struct keep {
+    char *key;
+    json_t *doc; /* owned by the keep; NULL: forget it */
+};
+
+/* The escalations of a record whose run is gone from the core: they replace `record.escalations` in the journal. */
+struct amend {
+    char run[27];
+    json_t *escalations; /* owned by the amend */
+};
+
+struct reply { /* to a command; handed out after the commit */
+    uint64_t ticket;
+    int status;
+    char *code, *message; /* code NULL with 200 */
+    json_t *body;         /* or NULL; owned by the reply */
 };
 
 enum note_level { NOTE_INFO, NOTE_WARN, NOTE_ERROR };
@@ -96,6 +132,12 @@ struct effects {
     size_t n_outs;
     struct note *notes;
     size_t n_notes;
+    struct keep *keeps;
+    size_t n_keeps;
+    struct amend *amends;
+    size_t n_amends;
+    struct reply *replies;
+    size_t n_replies;
 };
 
 void effects_clear(struct effects *e);
@@ -117,6 +159,8 @@ int64_t core_next_boot_us(const struct core *c);
  * playbook_hash (NULL if it had none). -EBADMSG with words if the document cannot be understood: mendd must not start
  * then. */
 int core_restore_run(struct core *c, const json_t *doc, struct playbook *playbook, struct error *err);
+/* What a keep held; before the runs. A key that this version does not know is -EBADMSG too. */
+int core_restore_kept(struct core *c, const char *key, const json_t *doc, struct error *err);
 /* A finished run that limits still remember, or an episode without a run that is still open: `doc` of the last save. */
 int core_restore_history(struct core *c, const json_t *doc, struct error *err);
 /* How long a finished run must be handed to core_restore_history() (the longest cooldown or attempts window of any
@@ -129,6 +173,9 @@ struct core_stats {
     size_t episodes, ops_in_flight;
 };
 void core_stats(const struct core *c, struct core_stats *ret);
+/* What stands in the way and what stands half-way, for /status: {"paused": […], "maintenance": […], "breakers": […],
+ * "budgets": […], "storms": […], "escalations": […], "half_way": […]}. The caller owns it. */
+json_t *core_status_new(const struct core *c, struct now now);
 
 /* Decides and plans for one alert without a journal or anything sent but reads: `mendctl plan`, `mendctl test`. The
  * caller feeds core_handle() by itself; with settings.dry_run the run ends as `dry_run` with the requests and checks in

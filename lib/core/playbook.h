@@ -14,6 +14,10 @@
 
 enum playbook_mode { MODE_OBSERVE, MODE_PLAN, MODE_APPROVE, MODE_AUTO }; /* strictest first */
 enum resolve_mode { RESOLVE_DEFAULT, RESOLVE_POST, RESOLVE_WAIT };
+enum gitops_rule { GITOPS_REFUSE, GITOPS_SUSPEND, GITOPS_ALLOW };
+/* What kind of trouble it is (`class:`). All but routine need a human: never mode auto; of a security incident the
+ * evidence must be in the record before anything is touched. */
+enum playbook_class { CLASS_ROUTINE, CLASS_SECURITY, CLASS_DATA, CLASS_INFRASTRUCTURE };
 
 const char *mode_name(enum playbook_mode m);
 
@@ -95,6 +99,11 @@ struct playbook {
     bool rollback, escalate;     /* on_failure */
     bool still_firing_next_rung; /* on_still_firing: next_rung */
     bool protected_allowed;      /* protected: allow */
+    bool maintenance_only;       /* maintenance: only; runs inside a window, waits outside */
+    bool budget_exempt;          /* budget: exempt; only with an approval */
+    enum gitops_rule gitops;
+    enum playbook_class class;
+    int64_t approval_expires_ms; /* approval: {expires: 30m} */
 };
 
 struct playbook *playbook_ref(struct playbook *p);

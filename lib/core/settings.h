@@ -1,11 +1,76 @@
 /* What the core needs of the configuration: plain values, no secrets, no addresses. Owned by whoever made it;
- * immutable. */
+ * immutable. Lists of texts end with NULL, lists of rates with count 0. Everything that is not configured is off. */
 #pragma once
 
 #include "base/json.h"
 #include "core/playbook.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+
+struct cron; /* base/cron.h */
+struct zone; /* base/zone.h */
+
+/* At most so many distinct workloads (nodes) with effects in a window, and at most that share of those that are
+ * desired, rounded up, at least 1. */
+struct budget {
+    struct rate *workloads, *nodes; /* NULL: no absolute limit */
+    int workloads_percent, nodes_percent; /* 0: no relative limit */
+    int64_t window_ms;                    /* of the percentages */
+};
+
+struct budget_settings {
+    bool enabled;
+    struct budget global, cluster, namespace; /* each cluster, each namespace has a budget of its own */
+};
+
+/* Opens after `failures` failed runs within `within_ms` (of a playbook, or of all), or after `api_faults` faults of an
+ * API server; half-open after `open_ms`: one run may try. */
+struct breaker_settings {
+    bool enabled;
+    int playbook_failures, global_failures, api_faults;
+    int64_t within_ms, open_ms;
+};
+
+struct storm_settings {
+    bool enabled;
+    int targets; /* more than so many distinct ones … */
+    int64_t within_ms;
+};
+
+/* A maintenance window: opens by cron in a time zone, stays open for a while. Lists NULL: all. */
+struct window {
+    char *name;
+    struct cron *cron;
+    struct zone *zone;
+    int64_t duration_ms, notice_ms; /* notice 0: none */
+    char **clusters, **namespaces, **playbooks;
+    bool observe;  /* inside: observe instead of hold */
+    char **notify; /* receivers of the notice */
+};
+
+struct escalation_level {
+    char **notify;       /* receivers */
+    int64_t response_ms; /* 0: no next level, nobody is overdue */
+};
+
+struct escalation_policy {
+    char *severity; /* "default" serves what has no policy of its own */
+    struct escalation_level *levels;
+    size_t n_levels;
+};
+
+struct escalation_settings {
+    struct escalation_policy *policies;
+    size_t n_policies;
+    char **digest;              /* receivers of what was repaired; NULL: none */
+    int64_t digest_interval_ms; /* 0: none */
+};
+
+/* What mendd never touches: where it runs itself. NULL: not known (not in a cluster). */
+struct self {
+    char *cluster, *namespace, *pod, *node;
+};
 
 struct settings {
     struct playbook_table *table;
@@ -17,4 +82,11 @@ struct settings {
     bool has_prometheus;          /* resolve's default: wait with one, post without */
     int n_alertmanagers;
     bool dry_run; /* --dry-run: nothing is sent that changes anything */
+    struct budget_settings budgets;
+    struct breaker_settings breaker;
+    struct storm_settings storm;
+    struct window *windows;
+    size_t n_windows;
+    struct escalation_settings escalation;
+    struct self self;
 };
