@@ -1,4 +1,4 @@
-/* 64-bit FNV-1a (Alertmanager's fingerprints, map keys). Not for secrets. */
+/* 64-bit FNV-1a (Alertmanager's fingerprints, map keys), not for secrets; SHA-256 for what a person vouches for. */
 #pragma once
 
 #include <stddef.h>
@@ -13,3 +13,6 @@ static inline uint64_t fnv1a64(uint64_t hash, const void *data, size_t len)
         hash = (hash ^ p[i]) * UINT64_C(1099511628211);
     return hash;
 }
+
+/* 64 lowercase hex digits; the caller frees. */
+char *sha256_hex_new(const void *data, size_t len);

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "core/internal.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +15,7 @@ struct core *core_new(const struct registry *registry, const struct settings *se
     c->registry = registry;
     c->settings = settings;
     c->next_op = 1;
+    c->desk_wake_us = INT64_MAX;
     ulid_seed(&c->ids, seed, seed ^ UINT64_C(0x9e3779b97f4a7c15));
     c->cleared_check = (struct check_step){.check = registry_check(registry, "alert.cleared"), .with = json_object()};
     c->ready_check = (struct check_step){.check = registry_check(registry, "pods.ready"), .with = json_object()};
@@ -31,125 +31,17 @@ struct core *core_free(struct core *c)
         run_free(c, run);
     owners_free(c);
     episodes_free(c);
+    pauses_free(c);
+    maintenance_free(c);
+    breakers_free(c);
+    budgets_free(c);
+    storms_free(c);
+    escalations_free(c);
     free(c->heap);
     json_decref(c->cleared_check.with);
     json_decref(c->ready_check.with);
     free(c);
     return NULL;
-}
-
-/* ---- what goes out ---- */
-
-void effects_clear(struct effects *e)
-{
-    if (!e)
-        return;
-    for (size_t i = 0; i < e->n_saves; i++)
-        json_decref(e->saves[i].doc);
-    for (size_t i = 0; i < e->n_outs; i++)
-        json_decref(e->outs[i].what);
-    for (size_t i = 0; i < e->n_notes; i++) {
-        free(e->notes[i].message);
-        free(e->notes[i].reason);
-        free(e->notes[i].alert);
-        free(e->notes[i].playbook);
-        free(e->notes[i].target);
-    }
-    free(e->saves);
-    free(e->inbox_done);
-    free(e->outs);
-    free(e->notes);
-    *e = (struct effects){0};
-}
-
-/* Room for one more: arrays double at powers of two. */
-static void *grow(void *array, size_t n, size_t size)
-{
-    return n == 0 ? xreallocarray(NULL, 1, size) : (n & (n - 1)) == 0 ? xreallocarray(array, n * 2, size) : array;
-}
-
-void core_inbox_done(struct core *c, int64_t seq)
-{
-    if (seq == 0)
-        return;
-    struct effects *e = c->out;
-    e->inbox_done = grow(e->inbox_done, e->n_inbox_done, sizeof(*e->inbox_done));
-    e->inbox_done[e->n_inbox_done++] = seq;
-}
-
-void core_note(struct core *c, const struct run *run, enum note_level level, enum reason reason, const char *fmt, ...)
-{
-    struct effects *e = c->out;
-    va_list args;
-    if (!e)
-        return;
-    e->notes = grow(e->notes, e->n_notes, sizeof(*e->notes));
-    struct note *note = &e->notes[e->n_notes++];
-    *note = (struct note){.level = level, .reason = xstrdup(reason_name(reason))};
-    va_start(args, fmt);
-    note->message = xvasprintf(fmt, args);
-    va_end(args);
-    if (!run)
-        return;
-    memcpy(note->run, run->id, sizeof(note->run));
-    note->alert = xstrdup(record_alertname(run));
-    note->playbook = run->playbook ? xstrdup(run->playbook->name) : NULL;
-    note->target = run->has_target ? target_describe(&run->target) : NULL;
-}
-
-uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct askset *set, json_t *what_new,
-                  int64_t timeout_us, bool check)
-{
-    static const enum out_type types[] = {[OP_ASK] = OUT_ASK, [OP_SEND] = OUT_SEND, [OP_POST] = OUT_POST};
-    struct op *op = xnew0(struct op);
-    *op = (struct op){.id = c->next_op++, .kind = kind, .run = run, .set = set, .next = run->ops};
-    op->question = kind == OP_ASK ? json_incref(what_new) : NULL;
-    if (run->ops)
-        run->ops->prev = op;
-    run->ops = op;
-    HASH_ADD(hh, c->ops, id, sizeof(op->id), op);
-    struct effects *e = c->out;
-    e->outs = grow(e->outs, e->n_outs, sizeof(*e->outs));
-    struct out *out = &e->outs[e->n_outs++];
-    int64_t ms = timeout_us / USEC_PER_MSEC;
-    *out = (struct out){.type = types[kind], .op = op->id, .check = check, .what = what_new};
-    out->timeout_ms = ms < 1 ? 1 : ms > INT32_MAX ? INT32_MAX : (int)ms;
-    memcpy(out->run, run->id, sizeof(out->run));
-    return op->id;
-}
-
-void op_free(struct core *c, struct op *op)
-{
-    if (op->prev)
-        op->prev->next = op->next;
-    else
-        op->run->ops = op->next;
-    if (op->next)
-        op->next->prev = op->prev;
-    HASH_DELETE(hh, c->ops, op);
-    json_decref(op->question);
-    free(op);
-}
-
-void run_dirty(struct core *c, struct run *run)
-{
-    if (run->dirty)
-        return;
-    run->dirty = true;
-    run->dirty_next = c->dirty;
-    c->dirty = run;
-}
-
-static void save_run(struct core *c, struct run *run)
-{
-    struct effects *e = c->out;
-    e->saves = grow(e->saves, e->n_saves, sizeof(*e->saves));
-    struct save *save = &e->saves[e->n_saves++];
-    *save = (struct save){.open = run->phase != PHASE_DONE || run->parked, .playbook = run->playbook};
-    memcpy(save->run, run->id, sizeof(save->run));
-    save->doc = json_object();
-    json_object_set_new(save->doc, "record", json_deep_copy(run->record));
-    json_object_set_new(save->doc, "state", run_state_new(c, run));
 }
 
 /* The playbook of a save stays valid until the next call: dead runs are freed then. */
@@ -164,6 +56,7 @@ static void bury(struct core *c)
 
 static void flush(struct core *c)
 {
+    core_write_kept(c);
     struct run *list = NULL;
     while (c->dirty) { /* back into the order in which they changed */
         struct run *run = c->dirty;
@@ -176,7 +69,7 @@ static void flush(struct core *c)
         list = run->dirty_next;
         run->dirty = false;
         run->dirty_next = NULL;
-        save_run(c, run);
+        core_save(c, run);
         if (run->phase == PHASE_DONE && !run->parked) {
             run->dirty_next = c->graves;
             c->graves = run;
@@ -197,6 +90,15 @@ static void handle_answer(struct core *c, const struct event *event)
     }
     struct run *run = op->run;
     struct askset *set = op->set;
+    if (op->kind == OP_NOTIFY) {
+        uint64_t delivery = op->delivery;
+        op_free(c, op);
+        escalation_answer(c, delivery, answer);
+        json_decref(answer);
+        return;
+    }
+    if (op->kind == OP_ASK || op->kind == OP_SEND)
+        breaker_answer(c, json_text(op->question, "cluster"), answer);
     if (op->kind == OP_POST) {
         settle_posted(c, run, op->peer, answer);
         json_decref(answer);
@@ -215,6 +117,14 @@ static void handle_answer(struct core *c, const struct event *event)
 
 static void handle_tick(struct core *c)
 {
+    if (c->desk_wake_us <= c->now.boot_us) {
+        c->desk_wake_us = INT64_MAX; /* each says again when it wants the next */
+        pause_tick(c);
+        maintenance_tick(c);
+        breaker_tick(c);
+        storm_tick(c);
+        escalation_tick(c);
+    }
     while (c->heap_n > 0 && c->heap[0]->wake_us <= c->now.boot_us)
         run_advance(c, c->heap[0]);
 }
@@ -247,6 +157,8 @@ static void handle_resume(struct core *c, int64_t last_alive_wall_us)
     for (size_t i = 0; i < n; i++)
         run_advance(c, list[i]);
     free(list);
+    escalations_resume(c);
+    core_wake_at(c, c->now.boot_us);
 }
 
 /* After a stall, a clock jump or a restart nothing that was read before is believed (semantics.md, "In the middle of a
@@ -257,8 +169,11 @@ static void look_at_clocks(struct core *c, struct now now)
         int64_t jump = (now.wall_us - c->now.wall_us) - (now.boot_us - c->now.boot_us);
         bool jumped = jump > STALL_US || jump < -STALL_US;
         bool stalled = c->heap_n > 0 && now.boot_us - c->heap[0]->wake_us > STALL_US;
-        if (jumped)
+        if (jumped) {
             limits_shift(c, jump);
+            budgets_shift(c, jump);
+            c->desk_wake_us = now.boot_us; /* windows, expiries: by the new clock */
+        }
         if (jumped || stalled) {
             c->epoch++;
             core_note(c, NULL, NOTE_WARN, REASON_NONE, "%s: looking at the world again before acting",
@@ -296,6 +211,7 @@ static void prune(struct core *c)
 {
     c->pruned = c->now;
     limits_prune(c);
+    budgets_prune(c);
     episodes_prune(c);
 }
 
@@ -322,6 +238,11 @@ void core_handle(struct core *c, const struct event *event, struct now now, stru
     case EVENT_SETTINGS:
         c->settings = event->settings;
         episode_settings(c);
+        c->recheck = true; /* what held a run may be gone from the configuration */
+        core_wake_at(c, c->now.boot_us);
+        break;
+    case EVENT_COMMAND:
+        command_handle(c, event);
         break;
     case EVENT_RESUME:
         c->epoch++;
@@ -336,7 +257,8 @@ void core_handle(struct core *c, const struct event *event, struct now now, stru
 
 int64_t core_next_boot_us(const struct core *c)
 {
-    return c->heap_n > 0 ? c->heap[0]->wake_us : INT64_MAX;
+    int64_t run_us = c->heap_n > 0 ? c->heap[0]->wake_us : INT64_MAX;
+    return run_us < c->desk_wake_us ? run_us : c->desk_wake_us;
 }
 
 static int64_t max_window(int64_t max, const struct rate *rates, size_t n)
@@ -368,4 +290,25 @@ void core_stats(const struct core *c, struct core_stats *ret)
     *ret = (struct core_stats){.episodes = HASH_CNT(hh_episode, c->episodes), .ops_in_flight = HASH_COUNT(c->ops)};
     for (const struct run *run = c->runs; run; run = run->hh_id.next)
         ret->runs[run->state]++;
+}
+
+json_t *core_status_new(const struct core *c, struct now now)
+{
+    json_t *s = json_object(), *half = json_array();
+    (void)now;
+    json_object_set_new(s, "paused", pauses_status_new(c));
+    json_object_set_new(s, "maintenance", maintenance_status_new(c));
+    json_object_set_new(s, "breakers", breakers_status_new(c));
+    json_object_set_new(s, "budgets", budgets_status_new(c));
+    json_object_set_new(s, "storms", storms_status_new(c));
+    json_object_set_new(s, "escalations", escalations_status_new(c));
+    for (const struct run *run = c->runs; run; run = run->hh_id.next) {
+        if (run->phase != PHASE_HELD)
+            continue;
+        json_t *entry = json_pack("{s:s, s:O}", "run", run->id, "held", json_object_get(run->record, "held"));
+        json_set_text(entry, "playbook", run->playbook->name);
+        json_array_append_new(half, entry);
+    }
+    json_object_set_new(s, "half_way", half);
+    return s;
 }

@@ -70,11 +70,12 @@ struct event {
 /* ---- what comes out ---- */
 
 enum out_type {
-    OUT_ASK,  /* a question (core/ask.h); read only */
-    OUT_SEND, /* an effect (core/registry.h): send it exactly once, answer with {"status", "body"} or {"error",
-                 "message"} */
-    OUT_POST, /* {"peer": n, "alerts": […]}: POST to /api/v2/alerts of Alertmanager n; answer as above */
-    OUT_NOTIFY, /* a notice for a receiver (core/notice.h); answer as above. Told at least once: after a restart again */
+    OUT_ASK,    /* a question (core/ask.h); read only */
+    OUT_SEND,   /* an effect (core/registry.h): send it exactly once, answer with {"status", "body"} or {"error",
+                   "message"} */
+    OUT_POST,   /* {"peer": n, "alerts": […]}: POST to /api/v2/alerts of Alertmanager n; answer as above */
+    OUT_NOTIFY, /* a notice for a receiver (core/notice.h); answer as above. Told at least once: after a restart again
+                 */
 };
 
 struct out {

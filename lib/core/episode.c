@@ -118,6 +118,7 @@ static void handle_resolved(struct core *c, struct run *run)
     record_event(c, run, "Alertmanager reports the alert resolved");
     run->cleared = true;
     run_dirty(c, run);
+    escalation_cleared(c, run->id);
     episode_close(c, run);
     if (run->phase != PHASE_DONE)
         run_advance(c, run);
@@ -174,6 +175,7 @@ void episodes_prune(struct core *c)
         if (!run->parked || time_parse(json_text_or(run->record, "last_seen", ""), &last_us) < 0 ||
             c->now.wall_us - last_us < UNSEEN_US)
             continue;
+        escalation_cleared(c, run->id);
         episode_close(c, run);
         record_event(c, run, "not seen for a week: the episode is closed");
     }

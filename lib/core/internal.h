@@ -23,6 +23,7 @@ enum {
     SEND_ATTEMPTS_MAX = 5,
     STEP_TIMEOUT_MS = 60 * 1000,
     SEND_TIMEOUT_MS = 30 * 1000,
+    NOTIFY_TIMEOUT_MS = 30 * 1000,
     EVIDENCE_MAX = 64 * 1024,
     EVIDENCE_RUN_MAX = 512 * 1024,
     CHECK_HISTORY_MAX = 20,
@@ -75,6 +76,7 @@ enum phase {
     PHASE_SENT,      /* wait for its answer */
     PHASE_READ,      /* unknown outcome: look before anything else */
     PHASE_BACKOFF,   /* send again later */
+    PHASE_HELD,      /* a waiting guard holds the next effect of a run that is half-way */
     PHASE_COME_BACK, /* settle_each: the pods must be Ready before the next effect */
     PHASE_STEP_WAIT, /* the action `wait` */
     PHASE_VERIFY,
@@ -84,6 +86,8 @@ enum phase {
     PHASE_DONE,
     PHASE_COUNT
 };
+
+enum cancel { CANCEL_NO, CANCEL_STOP, CANCEL_ROLLBACK };
 
 struct peer {
     bool posted, in_flight;
@@ -114,6 +118,11 @@ struct run {
     bool active;          /* counts for `concurrent` */
     bool healthy;         /* settling after a precheck */
     bool rolling;         /* rolling back */
+    bool approved;        /* a person said yes to the plan of this rung */
+    bool storm;           /* the run of a storm: its own storm does not hold it */
+    bool held_told;       /* that it stands half-way was escalated */
+    bool probing;         /* the one run that a half-open breaker lets try */
+    enum cancel cancel;   /* an operator wants it to stop */
     bool namespace_noted; /* that its namespace cannot be read was said once */
     bool dirty;
 
@@ -135,6 +144,7 @@ struct run {
     int64_t round_began_us, verify_deadline_us, verify_next_us, passing_since_us, settle_deadline_us, settle_next_us;
     enum reason held; /* what it waits for, as it was last told */
     int64_t held_until_us;
+    int64_t held_since_us;    /* half-way: the time that it stands still counts for no deadline */
     int64_t slot_until_us;    /* settling longer, until there is a place for the next rung */
     int64_t restored_wall_us; /* when the save was made that it came from */
     int settle_looks, target_tries;
@@ -158,12 +168,13 @@ struct run {
     UT_hash_handle hh_id, hh_episode;
 };
 
-enum op_kind { OP_ASK, OP_SEND, OP_POST };
+enum op_kind { OP_ASK, OP_SEND, OP_POST, OP_NOTIFY };
 
 struct op {
     uint64_t id;
     enum op_kind kind;
-    struct run *run;
+    struct run *run;   /* NOTIFY: NULL */
+    uint64_t delivery; /* NOTIFY: which */
     struct askset *set;
     json_t *question;
     size_t peer;
@@ -204,6 +215,16 @@ struct concurrency { /* active runs of a playbook */
     UT_hash_handle hh;
 };
 
+/* What is kept beside the runs (core.h, struct keep), by the name of its document. */
+enum kept { KEPT_PAUSES, KEPT_BREAKERS, KEPT_BUDGETS, KEPT_STORMS, KEPT_MAINTENANCE, KEPT_ESCALATIONS, KEPT_COUNT };
+
+struct pauses;      /* pause.c */
+struct breakers;    /* breaker.c */
+struct budgets;     /* budget.c */
+struct storms;      /* storm.c */
+struct notices;     /* maintenance.c: which notices of windows were given */
+struct escalations; /* escalation.c */
+
 struct core {
     const struct registry *registry;
     const struct settings *settings;
@@ -224,16 +245,46 @@ struct core {
     struct now now, pruned;
     int64_t last_alive_wall_us;
     struct effects *out;
+    struct pauses *pauses;
+    struct breakers *breakers;
+    struct budgets *budgets;
+    struct storms *storms;
+    struct notices *notices;
+    struct escalations *escalations;
+    unsigned kept_dirty;  /* bits of enum kept: to be written with this call */
+    int64_t desk_wake_us; /* when one of these wants a tick; boot */
     struct check_step cleared_check,
         ready_check; /* alert.cleared and pods.ready without parameters; check NULL: none */
 };
 
-/* core.c: out */
+enum guard_answer { GUARD_PASS, GUARD_WAIT, GUARD_FINAL, GUARD_ASKING };
+struct guard_result {
+    enum reason reason;
+    char *message;
+    const char *run;  /* the run that stands in the way */
+    int64_t until_us; /* boot; INT64_MAX: not known */
+    bool plan_only;   /* the mode: build the plan and stop */
+};
+
+/* core.c, out.c */
 void core_note(struct core *c, const struct run *run, enum note_level level, enum reason reason, const char *fmt, ...)
     _printf_(5, 6);
 uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct askset *set, json_t *what_new,
                   int64_t timeout_us, bool check);
 void core_inbox_done(struct core *c, int64_t seq);
+/* The document of `kept` changed: it is written at the end of this call. */
+void core_keep(struct core *c, enum kept kept);
+/* One document of a key of its own ("escalation/<run id>"), written now; NULL: forgotten. Takes doc. */
+void core_keep_doc(struct core *c, const char *key, json_t *doc_new);
+void core_write_kept(struct core *c);
+void core_save(struct core *c, struct run *run);
+void core_reply(struct core *c, uint64_t ticket, int status, const char *code, char *message_new, json_t *body_new);
+void core_amend(struct core *c, const char *run, json_t *escalations_new);
+/* At the latest then every module's …_tick() is called. */
+void core_wake_at(struct core *c, int64_t boot_us);
+/* A notice leaves (OUT_NOTIFY); its answer comes to escalation_answer(delivery). Takes notice_new. */
+void core_notify(struct core *c, uint64_t delivery, json_t *notice_new);
+struct run *core_find_run(const struct core *c, const char *id);
 void run_dirty(struct core *c, struct run *run);
 void op_free(struct core *c, struct op *op);
 
@@ -265,6 +316,85 @@ void episode_remember(struct core *c, const char *fingerprint);
 void episodes_prune(struct core *c);
 void episodes_free(struct core *c);
 
+void episode_internal(struct core *c, json_t *labels, json_t *annotations, const char *starts, bool firing);
+
+/* Modules that remember beside the runs. Each has its guard's predicate (told cheaply, nothing is read, nothing is
+ * said), its guard, its keep, and its reset. Times in documents are wall clock. */
+
+/* pause.c */
+bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_reason);
+void pause_command(struct core *c, const struct event *event, bool on);
+void pause_tick(struct core *c);
+void pauses_free(struct core *c);
+json_t *pauses_doc_new(const struct core *c);
+int pauses_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *pauses_status_new(const struct core *c);
+
+/* maintenance.c: windows (hold or observe), `maintenance: only`, notices before they open */
+bool maintenance_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_window);
+bool maintenance_observes(const struct core *c, const struct run *run, const char **ret_window);
+void maintenance_tick(struct core *c);
+void maintenance_free(struct core *c);
+json_t *maintenance_doc_new(const struct core *c);
+int maintenance_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *maintenance_status_new(const struct core *c);
+
+/* breaker.c */
+bool breaker_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_name);
+void breaker_begins(struct core *c, struct run *run); /* it passed all guards: half-open, it is the one that tries */
+void breaker_ended(struct core *c, struct run *run);  /* with its outcome */
+void breaker_answer(struct core *c, const char *cluster,
+                    const json_t *answer);            /* of an API server, to an effect or a question */
+bool breaker_reset(struct core *c, const char *name); /* NULL: all; false: no such breaker is open */
+void breaker_tick(struct core *c);
+void breakers_free(struct core *c);
+json_t *breakers_doc_new(const struct core *c);
+int breakers_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *breakers_status_new(const struct core *c);
+
+/* budget.c */
+bool budget_holds(const struct core *c, const struct run *run, int64_t *ret_until_us); /* with the shares last known */
+enum guard_answer budget_guard(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+void budget_spend(struct core *c, struct run *run, const json_t *effect); /* it leaves for the first time */
+bool budget_reset(struct core *c, const char *name);
+void budgets_prune(struct core *c);
+void budgets_shift(struct core *c, int64_t delta_us);
+void budgets_free(struct core *c);
+json_t *budgets_doc_new(const struct core *c);
+int budgets_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *budgets_status_new(const struct core *c);
+
+/* storm.c */
+void storm_target(struct core *c, struct run *run); /* a run of an alert has its target: it counts */
+bool storm_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_run);
+void storm_tick(struct core *c);
+void storm_ended(struct core *c, struct run *run); /* a run with run->storm is over */
+void storms_free(struct core *c);
+json_t *storms_doc_new(const struct core *c);
+int storms_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *storms_status_new(const struct core *c);
+
+/* escalation.c: who is told what, when, until somebody is on it or it is over */
+void escalation_begin(struct core *c, struct run *run, enum reason reason, const char *message);
+void escalation_approval(struct core *c, struct run *run);       /* a plan waits */
+void escalation_approval_over(struct core *c, struct run *run);  /* approved, rejected, expired, cleared */
+void escalation_cleared(struct core *c, const char *run);        /* its alert was resolved, or its episode is closed */
+void escalation_repaired(struct core *c, const struct run *run); /* for the digest */
+void escalation_notice(struct core *c, char **receivers, json_t *notice_new); /* maintenance */
+bool escalation_acknowledge(struct core *c, const char *run, const char *by);
+void escalation_answer(struct core *c, uint64_t delivery, const json_t *answer);
+void escalation_tick(struct core *c);
+void escalations_resume(struct core *c); /* after a restart: what was not surely delivered is told again */
+void escalations_free(struct core *c);
+json_t *escalations_doc_new(const struct core *c); /* what is not in a document of its own: the digest */
+int escalations_restore(struct core *c, const char *key, const json_t *doc, struct error *err);
+json_t *escalations_status_new(const struct core *c);
+
+/* command.c */
+void command_handle(struct core *c, const struct event *event);
+void command_reply(struct core *c, uint64_t ticket, int status, const char *code, json_t *body_new, const char *fmt,
+                   ...) _printf_(6, 7);
+
 /* limits.c */
 struct owner *owner_get(struct core *c, const char *key);
 void owners_free(struct core *c);
@@ -292,21 +422,21 @@ const struct rate *limits_exhausted(const struct core *c, const struct run *run,
 int limits_active(const struct core *c, const struct run *run); /* others of its playbook */
 void limits_set_active(struct core *c, struct run *run, bool active);
 
-/* guards.c */
+/* guards.c; guard_scope.c: what is never touched (protected namespaces, mendd itself, who opted out), and what others
+ * own (GitOps, custom resources, autoscalers) */
 enum playbook_mode guard_mode(const struct core *c, const struct run *run); /* --dry-run: MODE_PLAN at most */
-enum guard_answer { GUARD_PASS, GUARD_WAIT, GUARD_FINAL, GUARD_ASKING };
-struct guard_result {
-    enum reason reason;
-    char *message;
-    const char *run;  /* the run that stands in the way */
-    int64_t until_us; /* boot; INT64_MAX: not known */
-    bool plan_only;   /* the mode: build the plan and stop */
-};
 void guard_result_clear(struct guard_result *r);
+enum guard_answer guard_final(struct guard_result *ret, enum reason reason, char *message_new);
+enum guard_answer guard_hold(struct guard_result *ret, enum reason reason, const char *run, int64_t until_us,
+                             char *message_new);
+enum guard_answer guard_protected(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+enum guard_answer guard_owned(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* All guards in their order, the first that does not pass decides. `set` serves what has to be read. */
 enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
-/* Those that hold for a rollback too: opted_out. */
+/* Those that hold for a rollback too: paused, opted_out. */
 enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */
 /* Whether the same still holds it, told cheaply: thousands may wait while one is let in. */
 bool guards_still_held(const struct core *c, const struct run *run);
@@ -333,8 +463,17 @@ bool phase_recheck(struct core *c, struct run *run);
 bool phase_target(struct core *c, struct run *run);
 bool phase_guards(struct core *c, struct run *run);
 bool phase_waiting(struct core *c, struct run *run);
+/* run_approve.c */
 void run_begin_approval(struct core *c, struct run *run);
 bool phase_approval(struct core *c, struct run *run);
+void run_ask_approval(struct core *c, struct run *run); /* of a rung behind the first */
+void run_approve(struct core *c, struct run *run, const char *by);
+void run_reject(struct core *c, struct run *run, const char *by, const char *why);
+char *run_plan_hash_new(const struct run *run);
+/* run_hold.c */
+void run_hold(struct core *c, struct run *run, const struct guard_result *g);
+bool phase_held(struct core *c, struct run *run);
+bool run_cancelled(struct core *c, struct run *run); /* looked at where no effect is in flight */
 /* run_plan.c */
 bool phase_plan(struct core *c, struct run *run);
 /* run_look.c */

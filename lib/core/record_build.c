@@ -28,7 +28,7 @@ json_t *record_new(struct core *c, const char *id, const json_t *alert)
     json_object_set_new(r, "seen", json_integer(1));
     json_set_text(r, "last_seen", now);
     json_object_set_new(r, "also_matched", json_array());
-    static const char *const nulls[] = {"held", "run", "rollback", "plan"};
+    static const char *const nulls[] = {"held", "run", "rollback", "plan", "approval"};
     for (size_t i = 0; i < ARRAY_SIZE(nulls); i++)
         json_object_set_new(r, nulls[i], json_null());
     return r;

@@ -10,29 +10,15 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const phase_names[PHASE_COUNT] = {[PHASE_DELAY] = "delay",
-                                                     [PHASE_RECHECK] = "recheck",
-                                                     [PHASE_TARGET] = "target",
-                                                     [PHASE_GUARDS] = "guards",
-                                                     [PHASE_WAITING] = "waiting",
-                                                     [PHASE_PLAN] = "plan",
-                                                     [PHASE_APPROVAL] = "approval",
-                                                     [PHASE_DIAGNOSE] = "diagnose",
-                                                     [PHASE_PRECHECK] = "precheck",
-                                                     [PHASE_STEP] = "step",
-                                                     [PHASE_CONDITION] = "condition",
-                                                     [PHASE_STEP_PLAN] = "step_plan",
-                                                     [PHASE_SEND] = "send",
-                                                     [PHASE_SENT] = "sent",
-                                                     [PHASE_READ] = "read",
-                                                     [PHASE_BACKOFF] = "backoff",
-                                                     [PHASE_COME_BACK] = "come_back",
-                                                     [PHASE_STEP_WAIT] = "step_wait",
-                                                     [PHASE_VERIFY] = "verify",
-                                                     [PHASE_SETTLE] = "settle",
-                                                     [PHASE_ROLLBACK] = "rollback",
-                                                     [PHASE_UNDO_READ] = "undo_read",
-                                                     [PHASE_DONE] = "done"};
+static const char *const phase_names[PHASE_COUNT] = {
+    [PHASE_DELAY] = "delay",         [PHASE_RECHECK] = "recheck",     [PHASE_TARGET] = "target",
+    [PHASE_GUARDS] = "guards",       [PHASE_WAITING] = "waiting",     [PHASE_PLAN] = "plan",
+    [PHASE_APPROVAL] = "approval",   [PHASE_DIAGNOSE] = "diagnose",   [PHASE_PRECHECK] = "precheck",
+    [PHASE_STEP] = "step",           [PHASE_CONDITION] = "condition", [PHASE_STEP_PLAN] = "step_plan",
+    [PHASE_SEND] = "send",           [PHASE_SENT] = "sent",           [PHASE_READ] = "read",
+    [PHASE_BACKOFF] = "backoff",     [PHASE_HELD] = "held",           [PHASE_COME_BACK] = "come_back",
+    [PHASE_STEP_WAIT] = "step_wait", [PHASE_VERIFY] = "verify",       [PHASE_SETTLE] = "settle",
+    [PHASE_ROLLBACK] = "rollback",   [PHASE_UNDO_READ] = "undo_read", [PHASE_DONE] = "done"};
 
 struct time_field {
     const char *name;
@@ -61,9 +47,10 @@ struct flag_field {
     {                                                                                                                  \
 #f, offsetof(struct run, f)                                                                                    \
     }
-static const struct flag_field flag_fields[] = {FLAG_FIELD(parked), FLAG_FIELD(cleared), FLAG_FIELD(refired),
-                                                FLAG_FIELD(acted),  FLAG_FIELD(began),   FLAG_FIELD(healthy),
-                                                FLAG_FIELD(rolling)};
+static const struct flag_field flag_fields[] = {FLAG_FIELD(parked),    FLAG_FIELD(cleared),  FLAG_FIELD(refired),
+                                                FLAG_FIELD(acted),     FLAG_FIELD(began),    FLAG_FIELD(healthy),
+                                                FLAG_FIELD(rolling),   FLAG_FIELD(approved), FLAG_FIELD(storm),
+                                                FLAG_FIELD(held_told), FLAG_FIELD(probing)};
 
 static bool *flag_of(const struct run *run, const struct flag_field *f)
 {
@@ -85,6 +72,7 @@ json_t *run_state_new(const struct core *c, const struct run *run)
             json_object_set_new(s, time_fields[i].name, json_integer(c->now.wall_us + (t - c->now.boot_us)));
     }
     json_object_set_new(s, "run_left_us", json_integer(run->run_left_us));
+    json_object_set_new(s, "cancel", json_integer(run->cancel));
     json_set_text(s, "fail_reason", reason_name(run->fail_reason));
     json_set_text(s, "fail_message", run->fail_message);
     json_t *keys = json_array(), *peers = json_array();
@@ -137,6 +125,8 @@ static void load_numbers(struct run *run, const json_t *state)
     run->index = (size_t)json_int_or(state, "index", 0);
     run->evidence_bytes = (size_t)json_int_or(state, "evidence_bytes", 0);
     run->run_left_us = json_int_or(state, "run_left_us", 0);
+    json_int_t cancel = json_int_or(state, "cancel", CANCEL_NO);
+    run->cancel = cancel == CANCEL_STOP || cancel == CANCEL_ROLLBACK ? (enum cancel)cancel : CANCEL_NO;
     run->restored_wall_us = json_int_or(state, "saved", 0);
     for (size_t i = 0; i < ARRAY_SIZE(flag_fields); i++)
         *flag_of(run, &flag_fields[i]) = json_bool_or(state, flag_fields[i].name, false);
@@ -187,7 +177,7 @@ static int load(struct core *c, const json_t *doc, struct playbook *playbook, st
     return 0;
 }
 
-static struct run *find_run(const struct core *c, const char *id)
+struct run *core_find_run(const struct core *c, const char *id)
 {
     struct run *run = NULL;
     if (id)
@@ -212,7 +202,7 @@ static void free_loaded(struct run *run)
 int core_restore_run(struct core *c, const json_t *doc, struct playbook *playbook, struct error *err)
 {
     struct run *same = NULL, *run;
-    if (find_run(c, json_path_text(doc, "record", "id", NULL)))
+    if (core_find_run(c, json_path_text(doc, "record", "id", NULL)))
         return 0;
     run = xnew0(struct run);
     int r = load(c, doc, playbook, run, err);
@@ -304,7 +294,7 @@ static enum phase phase_after_restart(struct run *run)
     case PHASE_WAITING:
     case PHASE_PLAN:
         json_object_set_new(run->record, "plan", json_null());
-        return PHASE_TARGET;
+        return run->began ? PHASE_GUARDS : PHASE_TARGET;
     case PHASE_CONDITION:
     case PHASE_STEP_PLAN:
         return PHASE_STEP;
@@ -312,6 +302,7 @@ static enum phase phase_after_restart(struct run *run)
     case PHASE_SENT:
     case PHASE_READ:
     case PHASE_BACKOFF:
+    case PHASE_HELD:
         return find_intended(run) ? PHASE_SENT : PHASE_SEND;
     case PHASE_UNDO_READ:
         return PHASE_ROLLBACK;

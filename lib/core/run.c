@@ -98,9 +98,9 @@ static bool (*const handlers[PHASE_COUNT])(struct core *c, struct run *run) = {
     [PHASE_APPROVAL] = phase_approval,   [PHASE_DIAGNOSE] = phase_diagnose,   [PHASE_PRECHECK] = phase_precheck,
     [PHASE_STEP] = phase_step,           [PHASE_CONDITION] = phase_condition, [PHASE_STEP_PLAN] = phase_step_plan,
     [PHASE_SEND] = phase_send,           [PHASE_SENT] = phase_sent,           [PHASE_READ] = phase_read,
-    [PHASE_BACKOFF] = phase_backoff,     [PHASE_COME_BACK] = phase_come_back, [PHASE_STEP_WAIT] = phase_step_wait,
-    [PHASE_VERIFY] = phase_verify,       [PHASE_SETTLE] = phase_settle,       [PHASE_ROLLBACK] = phase_rollback,
-    [PHASE_UNDO_READ] = phase_undo_read, [PHASE_DONE] = phase_done,
+    [PHASE_BACKOFF] = phase_backoff,     [PHASE_HELD] = phase_held,           [PHASE_COME_BACK] = phase_come_back,
+    [PHASE_STEP_WAIT] = phase_step_wait, [PHASE_VERIFY] = phase_verify,       [PHASE_SETTLE] = phase_settle,
+    [PHASE_ROLLBACK] = phase_rollback,   [PHASE_UNDO_READ] = phase_undo_read, [PHASE_DONE] = phase_done,
 };
 
 void run_wake_at(struct run *run, int64_t boot_us)
@@ -123,7 +123,8 @@ static bool out_of_time(struct core *c, struct run *run)
 {
     char text[TIME_TEXT_MAX];
     bool at_work = run->state == RUN_REMEDIATING || run->state == RUN_VERIFYING;
-    if (!at_work || run->run_deadline_us == 0 || run->phase == PHASE_SENT || run->phase == PHASE_READ)
+    if (!at_work || run->run_deadline_us == 0 || run->phase == PHASE_SENT || run->phase == PHASE_READ ||
+        run->phase == PHASE_HELD)
         return false;
     if (c->now.boot_us < run->run_deadline_us) {
         run_wake_at(run, run->run_deadline_us);
@@ -147,12 +148,12 @@ void run_advance(struct core *c, struct run *run)
 {
     do {
         run->wake_us = INT64_MAX;
-        if (run->phase == PHASE_DONE || cleared_before_action(c, run) || out_of_time(c, run))
+        if (run->phase == PHASE_DONE || cleared_before_action(c, run) || run_cancelled(c, run) || out_of_time(c, run))
             break;
     } while (handlers[run->phase](c, run));
     if (is_about_to_act(run))
         run_wake_at(run, c->now.boot_us + HEARTBEAT_US);
-    if (run->phase == PHASE_WAITING)
+    if (run->phase == PHASE_WAITING || run->phase == PHASE_HELD)
         list_waiting(c, run);
     else
         unlist_waiting(c, run);
@@ -203,6 +204,7 @@ void run_escalate(struct core *c, struct run *run, enum reason reason, const cha
     json_object_set_new(run->record, "escalated", json_true());
     core_note(c, run, NOTE_ERROR, reason, "escalated: %s", message);
     run_dirty(c, run);
+    escalation_begin(c, run, reason, message);
 }
 
 static bool any_effect_done(const struct run *run)
@@ -269,6 +271,13 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
               message);
     if (escalate)
         run_escalate(c, run, reason, message);
+    breaker_ended(c, run);
+    if (run->storm)
+        storm_ended(c, run);
+    if (outcome == OUTCOME_RESOLVED && reason == REASON_REPAIRED)
+        escalation_repaired(c, run);
+    if (outcome == OUTCOME_RESOLVED || run->cleared)
+        escalation_cleared(c, run->id);
 }
 
 /* ---- what steps and checks are given ---- */

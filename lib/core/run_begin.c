@@ -22,8 +22,10 @@ bool phase_delay(struct core *c, struct run *run)
  */
 bool phase_recheck(struct core *c, struct run *run)
 {
+    /* Half-way the target is the one that it began with: its pods may have other names by now. */
+    const enum phase next = run->began ? PHASE_GUARDS : PHASE_TARGET;
     if (!c->cleared_check.check || c->settings->n_alertmanagers == 0) {
-        run->phase = PHASE_TARGET;
+        run->phase = next;
         return true;
     }
     if (!run->round.active)
@@ -32,8 +34,10 @@ bool phase_recheck(struct core *c, struct run *run)
         return false;
     bool gone = run->round.probes[0].result.verdict == VERDICT_PASS;
     round_close(c, run);
-    run->phase = PHASE_TARGET;
-    if (gone)
+    run->phase = next;
+    if (gone && run->acted)
+        run_give_up(c, run, run->fail_reason, "the alert cleared while the run waited");
+    else if (gone)
         run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
                 "the alert cleared while the run waited; nothing was done");
     return true;
@@ -99,6 +103,7 @@ static void keep_target(struct core *c, struct run *run, struct target *found)
     if (run->has_target)
         json_object_set_new(run->record, "target", target_to_json(&run->target));
     limits_set_keys(c, run);
+    storm_target(c, run);
     run_dirty(c, run);
 }
 
@@ -135,35 +140,14 @@ bool phase_target(struct core *c, struct run *run)
 
 /* ---- guards ---- */
 
-static void hold(struct core *c, struct run *run, const struct guard_result *g)
-{
-    const char *was = json_path_text(run->record, "held", "reason", NULL);
-    bool news = !str_eq(was, reason_name(g->reason));
-    /* It may hold nothing while it waits, or two runs could wait for each other. */
-    if (run->locked || run->active)
-        limits_release(c, run);
-    if (g->reason == REASON_DUPLICATE)
-        limits_line_up(c, run);
-    else
-        limits_leave_line(c, run);
-    run->held = g->reason;
-    run->held_until_us = g->until_us;
-    run->target_tries = 0;
-    run->phase = PHASE_WAITING;
-    askset_close(c, run, &run->set);
-    if (!news && str_eq(json_path_text(run->record, "held", "run", NULL), g->run))
-        return;
-    record_held(c, run, g);
-    if (news) {
-        record_event(c, run, g->message);
-        core_note(c, run, NOTE_INFO, g->reason, "waits: %s", g->message);
-    }
-}
-
-static bool guard_final(struct core *c, struct run *run, const struct guard_result *g)
+static bool stopped_by_guard(struct core *c, struct run *run, const struct guard_result *g)
 {
     if (g->reason == REASON_ACTION_FAILED)
         return ask_later(c, run, g->message);
+    if (run->began && g->reason != REASON_AWAITING_APPROVAL) { /* approved half-way, but no longer possible */
+        run_give_up(c, run, g->reason, g->message);
+        return true;
+    }
     run->reason = g->reason;
     if (g->plan_only) {
         run->index = 0;
@@ -176,12 +160,28 @@ static bool guard_final(struct core *c, struct run *run, const struct guard_resu
     return true;
 }
 
+/* An approved plan is built once more, to see whether it is still the one that was approved. */
+static void passed(struct core *c, struct run *run)
+{
+    if (!run->approved) {
+        run_begin_work(c, run);
+        return;
+    }
+    limits_lock(c, run);
+    run->reason = REASON_AWAITING_APPROVAL;
+    run->index = 0;
+    run->plan_now = c->now;
+    run->step_deadline_us = c->now.boot_us + STEP_TIMEOUT_MS * USEC_PER_MSEC;
+    json_object_set_new(run->record, "plan", json_null());
+    run->phase = PHASE_PLAN;
+}
+
 bool phase_guards(struct core *c, struct run *run)
 {
     struct guard_result g;
     if (run->set.open && run->set.epoch != c->epoch) {
         askset_close(c, run, &run->set);
-        run->phase = PHASE_TARGET;
+        run->phase = run->began ? PHASE_GUARDS : PHASE_TARGET;
         return true;
     }
     if (!run->set.open)
@@ -194,11 +194,11 @@ bool phase_guards(struct core *c, struct run *run)
         askset_send(c, run, &run->set);
         again = run->set.in_flight == 0;
     } else if (a == GUARD_WAIT) {
-        hold(c, run, &g);
+        run_hold(c, run, &g);
     } else if (a == GUARD_FINAL) {
-        again = guard_final(c, run, &g);
+        again = stopped_by_guard(c, run, &g);
     } else {
-        run_begin_work(c, run);
+        passed(c, run);
     }
     guard_result_clear(&g);
     return again;
@@ -213,11 +213,11 @@ static bool expired(struct core *c, struct run *run)
     }
     _cleanup_free_ char *held = xstrdup(json_path_text(run->record, "held", "reason", NULL));
     duration_format(run->playbook->limits.expires_ms, text);
-    if (run->phase == PHASE_APPROVAL)
-        run_end(c, run, OUTCOME_SKIPPED, REASON_NOT_APPROVED, true, "nobody approved the plan within %s", text);
-    else
-        run_end(c, run, OUTCOME_SKIPPED, REASON_EXPIRED, true, "waited %s (%s) and was not allowed to act", text,
-                held ? held : "queued");
+    _cleanup_free_ char *words = xasprintf("waited %s (%s) and was not allowed to act", text, held ? held : "queued");
+    if (run->began)
+        run_give_up(c, run, REASON_EXPIRED, words);
+    else /* of a storm a person hears once, by the storm's own run */
+        run_end(c, run, OUTCOME_SKIPPED, REASON_EXPIRED, run->held != REASON_STORM, "%s", words);
     return true;
 }
 
@@ -225,6 +225,11 @@ static bool expired(struct core *c, struct run *run)
 bool phase_waiting(struct core *c, struct run *run)
 {
     struct guard_result g;
+    if (run->cleared && run->acted) {
+        _cleanup_free_ char *why = xstrdup(run->fail_message);
+        run_give_up(c, run, run->fail_reason, why ? why : "the alert cleared while the run waited");
+        return true;
+    }
     if (expired(c, run))
         return true;
     enum guard_answer a = guards_waiting(c, run, &g);
@@ -235,26 +240,9 @@ bool phase_waiting(struct core *c, struct run *run)
         limits_set_active(c, run, true);
         run->phase = PHASE_RECHECK;
     } else {
-        hold(c, run, &g);
+        run_hold(c, run, &g);
         run_wake_at(run, g.until_us);
     }
     guard_result_clear(&g);
     return a == GUARD_PASS;
-}
-
-void run_begin_approval(struct core *c, struct run *run)
-{
-    limits_release(c, run); /* a person may take long, or never come */
-    run->phase = PHASE_APPROVAL;
-    run->expires_us = c->now.boot_us + run->playbook->limits.expires_ms * USEC_PER_MSEC;
-    run->reason = REASON_AWAITING_APPROVAL;
-    json_set_text(run->record, "reason", reason_name(run->reason));
-    json_set_text(run->record, "message", "the plan waits for a person to approve it");
-    run_state_to(c, run, RUN_AWAITING_APPROVAL, "the plan waits for approval");
-    core_note(c, run, NOTE_WARN, run->reason, "the plan waits for a person to approve it");
-}
-
-bool phase_approval(struct core *c, struct run *run)
-{
-    return expired(c, run);
 }

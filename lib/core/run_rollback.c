@@ -70,7 +70,9 @@ bool phase_rollback(struct core *c, struct run *run)
     const char *result = sum_up(run);
     json_set_text(run->record, "rollback", result);
     _cleanup_free_ char *text = TAKE_PTR(run->fail_message);
-    run_end(c, run, OUTCOME_FAILED, run->fail_reason, true, "%s (rollback: %s)", text, result);
+    bool cancelled = run->fail_reason == REASON_CANCELLED; /* who cancelled knows */
+    run_end(c, run, cancelled ? OUTCOME_CANCELLED : OUTCOME_FAILED, run->fail_reason,
+            !cancelled || str_eq(result, "partial") || str_eq(result, "failed"), "%s (rollback: %s)", text, result);
     return true;
 }
 

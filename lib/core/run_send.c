@@ -89,6 +89,8 @@ static void send_now(struct core *c, struct run *run)
     core_note(c, run, NOTE_INFO, REASON_NONE, "%s%s", what, attempts > 1 ? " (again)" : "");
     int64_t left = run->step_deadline_us - c->now.boot_us, most = SEND_TIMEOUT_MS * USEC_PER_MSEC;
     left = left > most ? most : left < USEC_PER_SEC ? USEC_PER_SEC : left;
+    if (attempts == 1)
+        budget_spend(c, run, e);
     core_out(c, run, OP_SEND, NULL, json_deep_copy(e), left, false);
     run->phase = PHASE_SENT;
     run_dirty(c, run);
@@ -138,11 +140,10 @@ static bool guard_and_send(struct core *c, struct run *run)
         send_now(c, run);
     } else if (a == GUARD_FINAL) {
         guard_stops(c, run, &g);
-    } else if (c->now.boot_us >= run->step_deadline_us) {
-        step_failed(c, run, REASON_ACTION_FAILED, a == GUARD_WAIT ? g.message : "no time left to look before acting");
     } else if (a == GUARD_WAIT) {
-        run_wake_at(run, c->now.boot_us + USEC_PER_SEC);
-        again = false;
+        run_hold(c, run, &g);
+    } else if (c->now.boot_us >= run->step_deadline_us) {
+        step_failed(c, run, REASON_ACTION_FAILED, "no time left to look before acting");
     } else {
         askset_send(c, run, set);
         again = set->in_flight == 0;
@@ -165,7 +166,9 @@ static bool guard_and_undo(struct core *c, struct run *run)
         return run->guards.in_flight == 0;
     }
     askset_close(c, run, &run->guards);
-    if (a == GUARD_FINAL && g.reason == REASON_OPTED_OUT)
+    if (a == GUARD_WAIT)
+        run_hold(c, run, &g);
+    else if (a == GUARD_FINAL && g.reason == REASON_OPTED_OUT)
         rollback_effect_refused(c, run, g.message);
     else
         send_now(c, run);

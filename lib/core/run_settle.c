@@ -144,6 +144,7 @@ static bool still_firing(struct core *c, struct run *run)
             return true;
         run_keep_failure(run, REASON_STILL_FIRING, message);
         record_event(c, run, "still firing: the next rung is tried");
+        run->approved = false;
         run_begin_rung(c, run, run->rung + 1);
         return true;
     }

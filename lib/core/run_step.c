@@ -17,6 +17,10 @@ void run_begin_rung(struct core *c, struct run *run, size_t rung)
     record_held(c, run, NULL);
     json_object_set_new(run->record, "rung", json_integer((json_int_t)rung));
     run->phase = PHASE_STEP;
+    if (rung > 0 && guard_mode(c, run) == MODE_APPROVE && !run->approved && !c->settings->dry_run) {
+        run_ask_approval(c, run);
+        return;
+    }
     run_state_to(c, run, RUN_REMEDIATING, "rung \"%s\" begins", run->playbook->ladder[rung].name);
 }
 
@@ -295,6 +299,7 @@ void rung_failed(struct core *c, struct run *run, enum reason reason, const char
         return;
     }
     run_keep_failure(run, reason, message);
+    run->approved = false; /* each rung has a plan of its own */
     _cleanup_free_ char *event = xasprintf("rung \"%s\" failed: %s", p->ladder[run->rung].name, message);
     record_event(c, run, event);
     core_note(c, run, NOTE_WARN, reason, "%s", event);

@@ -14,7 +14,7 @@ struct zone; /* base/zone.h */
 /* At most so many distinct workloads (nodes) with effects in a window, and at most that share of those that are
  * desired, rounded up, at least 1. */
 struct budget {
-    struct rate *workloads, *nodes; /* NULL: no absolute limit */
+    struct rate *workloads, *nodes;       /* NULL: no absolute limit */
     int workloads_percent, nodes_percent; /* 0: no relative limit */
     int64_t window_ms;                    /* of the percentages */
 };

@@ -1,0 +1,162 @@
+/* What is never touched: protected namespaces, mendd itself, and whoever opted out (semantics.md, "What mendd never
+ * does"). What others own (GitOps, custom resources, autoscalers) is in guard_owned.c. */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/internal.h"
+#include "core/kinds.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool name_matches(const char *pattern, const char *name)
+{
+    size_t n = strlen(pattern);
+    if (n > 0 && pattern[n - 1] == '*')
+        return strncmp(pattern, name, n - 1) == 0;
+    return strcmp(pattern, name) == 0;
+}
+
+static bool is_protected(const struct core *c, const char *namespace)
+{
+    for (char **p = c->settings->protected_namespaces; namespace && p && *p; p++)
+        if (name_matches(*p, namespace))
+            return true;
+    return false;
+}
+
+enum guard_answer guard_protected(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    (void)set;
+    if (run->playbook->protected_allowed)
+        return GUARD_PASS;
+    const char *found = is_protected(c, run->target.namespace) ? run->target.namespace : NULL;
+    for (size_t i = 0; !found && i < run->target.n_owners; i++)
+        if (is_protected(c, run->target.owners[i].namespace))
+            found = run->target.owners[i].namespace;
+    if (!found)
+        return GUARD_PASS;
+    return guard_final(ret, REASON_PROTECTED_NAMESPACE,
+                       xasprintf("namespace %s is protected (protected_namespaces); mendd does not act there", found));
+}
+
+/* ---- opted_out ---- */
+
+static bool object_opts_out(const struct core *c, const json_t *object)
+{
+    const char *key = c->settings->ignore_annotation;
+    return key && str_eq(json_path_text(object, "metadata", "annotations", key, NULL), "true");
+}
+
+/* One object's annotation. Only the namespace may be unreadable: then it is taken as not annotated. */
+static enum guard_answer look_in(struct core *c, struct run *run, struct askset *set, const char *cluster,
+                                 const char *api_version, const char *kind, const char *namespace, const char *name,
+                                 struct guard_result *ret)
+{
+    struct kind k;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    bool is_namespace = str_eq(kind, "Namespace");
+    int r = kind_find(&set->asks, cluster, api_version, kind, &k, &err);
+    if (r == -EAGAIN)
+        return GUARD_ASKING;
+    if (r < 0)
+        return guard_final(ret, r == -EACCES ? REASON_FORBIDDEN : REASON_NO_TARGET, xstrdup(error_message(&err)));
+    _cleanup_free_ char *path = kube_path(&k, k.namespaced ? namespace : NULL, name, NULL);
+    const json_t *answer = ask_kube(&set->asks, cluster, path);
+    if (!answer)
+        return GUARD_ASKING;
+    _cleanup_free_ char *what = xasprintf("GET %s%s%s \"%s\"%s%s", k.plural, *k.group ? "." : "", k.group, name,
+                                          namespace ? " in " : "", namespace ? namespace : "");
+    r = answer_error(answer, what, &err);
+    if (r == 0 && object_opts_out(c, answer_body(answer)))
+        return guard_final(
+            ret, REASON_OPTED_OUT,
+            xasprintf("%s %s is annotated %s=true: mendd leaves it alone", kind, name, c->settings->ignore_annotation));
+    if (r == 0)
+        return GUARD_PASS;
+    if (is_namespace && (r == -EACCES || r == -ENOENT)) {
+        if (!run->namespace_noted)
+            core_note(c, run, NOTE_WARN, REASON_NONE, "%s; taken as not annotated with %s", error_message(&err),
+                      c->settings->ignore_annotation);
+        run->namespace_noted = true;
+        return GUARD_PASS;
+    }
+    if (r == -EACCES || r == -ENOENT)
+        return guard_final(ret, r == -EACCES ? REASON_FORBIDDEN : REASON_NO_TARGET, xstrdup(error_message(&err)));
+    return guard_final(ret, REASON_ACTION_FAILED, xstrdup(error_message(&err)));
+}
+
+static enum guard_answer look_at(struct core *c, struct run *run, struct askset *set, const char *api_version,
+                                 const char *kind, const char *namespace, const char *name, struct guard_result *ret)
+{
+    return look_in(c, run, set, run->target.cluster, api_version, kind, namespace, name, ret);
+}
+
+static bool is_owner(const struct run *run, const json_t *object, const char *cluster)
+{
+    for (size_t i = 0; i < run->target.n_owners; i++) {
+        const struct object_ref *o = &run->target.owners[i];
+        if (str_eq(o->kind, json_text(object, "kind")) && str_eq(o->name, json_text(object, "name")) &&
+            str_eq(o->namespace, json_text(object, "namespace")) && str_eq(cluster, run->target.cluster))
+            return true;
+    }
+    return false;
+}
+
+/* A step may change something else than the owners: a pod of theirs, an object that it names. Gone is no matter here:
+ * the effect finds out. */
+static enum guard_answer look_at_changed(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    const json_t *o = json_object_get(run->current, "object");
+    const char *kind = json_text(o, "kind"), *name = json_text(o, "name");
+    const char *cluster = json_text_or(run->current, "cluster", "");
+    cluster = *cluster || !run->target.cluster ? cluster : run->target.cluster;
+    if (!kind || !name || is_owner(run, o, cluster))
+        return GUARD_PASS;
+    enum guard_answer a =
+        look_in(c, run, set, cluster, json_text(o, "apiVersion"), kind, json_text(o, "namespace"), name, ret);
+    if (a != GUARD_FINAL || ret->reason != REASON_NO_TARGET)
+        return a;
+    guard_result_clear(ret);
+    return GUARD_PASS;
+}
+
+static bool named_is_owner(const struct target *t)
+{
+    for (size_t i = 0; i < t->n_owners; i++)
+        if (str_eq(t->owners[i].kind, t->kind) && str_eq(t->owners[i].name, t->name))
+            return true;
+    return false;
+}
+
+/* All questions are put before the answers are awaited, so that they travel together. */
+enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    const struct target *t = &run->target;
+    enum guard_answer sum = GUARD_PASS;
+    if (!c->settings->ignore_annotation)
+        return GUARD_PASS;
+    if (run->current)
+        sum = look_at_changed(c, run, set, ret);
+    if (sum == GUARD_FINAL || t->n_owners == 0)
+        return sum;
+    for (size_t i = 0; i < t->n_owners; i++) {
+        const struct object_ref *o = &t->owners[i];
+        enum guard_answer a = look_at(c, run, set, o->api_version, o->kind, o->namespace, o->name, ret);
+        if (a == GUARD_FINAL)
+            return a;
+        sum = a == GUARD_ASKING ? a : sum;
+    }
+    /* A named pod may be gone by the second rung: only its owner must still be there. */
+    if (t->name && !run->acted && !named_is_owner(t)) {
+        enum guard_answer a = look_at(c, run, set, NULL, t->kind, t->namespace, t->name, ret);
+        if (a == GUARD_FINAL)
+            return a;
+        sum = a == GUARD_ASKING ? a : sum;
+    }
+    if (t->namespace && run->playbook->mode != MODE_OBSERVE) {
+        enum guard_answer a = look_at(c, run, set, "v1", "Namespace", NULL, t->namespace, ret);
+        if (a != GUARD_PASS)
+            return a;
+    }
+    return sum;
+}
