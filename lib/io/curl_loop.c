@@ -21,6 +21,7 @@ struct curl_loop {
     sd_event_source *timer, *defer;
     curl_loop_done_cb done;
     void *userdata;
+    bool keep_finished;
 };
 
 static void arm_defer(struct curl_loop *l)
@@ -67,7 +68,8 @@ static int on_defer(sd_event_source *source _unused_, void *userdata)
     arm_defer(l);
     if (!done)
         return 0;
-    curl_multi_remove_handle(l->multi, easy);
+    if (!l->keep_finished)
+        curl_multi_remove_handle(l->multi, easy);
     l->done(easy, code, l->userdata); /* may free l */
     return 0;
 }
@@ -138,6 +140,11 @@ struct curl_loop *curl_loop_free(struct curl_loop *l)
     sd_event_unref(l->event);
     free(l);
     return NULL;
+}
+
+void curl_loop_keep_finished(struct curl_loop *l)
+{
+    l->keep_finished = true;
 }
 
 CURLM *curl_loop_multi(struct curl_loop *l)

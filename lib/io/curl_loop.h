@@ -20,6 +20,9 @@ int curl_loop_new(sd_event *event, curl_loop_done_cb done, void *userdata, struc
 struct curl_loop *curl_loop_free(struct curl_loop *l);
 DEFINE_CLEANUP(struct curl_loop *, curl_loop_free);
 
+/* A finished handle stays in the multi handle until its owner removes it: a CONNECT_ONLY connection, which the owner
+ * goes on to use, lives only as long as that. Before the first curl_loop_add(). */
+void curl_loop_keep_finished(struct curl_loop *l);
 CURLM *curl_loop_multi(struct curl_loop *l); /* for options */
 int curl_loop_add(struct curl_loop *l, CURL *easy, struct error *err);
 void curl_loop_remove(struct curl_loop *l, CURL *easy);
