@@ -314,7 +314,8 @@ int64_t zone_shown_s(const struct zone *z, int64_t at_s)
     return latest;
 }
 
-/* Finds the first and the last instant at which the wall reads exactly that; how many there are. */
+/* The first and the last instant at which the wall reads exactly that, and how many there are (0: both are left alone).
+ */
 static int exact_instants(const struct zone *z, int64_t local_s, int64_t *ret_first_s, int64_t *ret_last_s)
 {
     int found = 0;
@@ -355,10 +356,8 @@ enum zone_fit zone_instant(const struct zone *z, const struct civil *local, int6
         *ret_first_us = *ret_last_us = local->year > 0 ? INT64_MAX : INT64_MIN;
         return ZONE_ONCE;
     }
-    int64_t local_s = civil_to_s(local), first_s, last_s;
+    int64_t local_s = civil_to_s(local), first_s = zone_reached_s(z, local_s), last_s = first_s;
     int found = exact_instants(z, local_s, &first_s, &last_s);
-    if (found == 0)
-        first_s = last_s = zone_reached_s(z, local_s);
     *ret_first_us = us_of(first_s);
     *ret_last_us = us_of(last_s);
     return found == 0 ? ZONE_GAP : found == 1 ? ZONE_ONCE : ZONE_TWICE;
