@@ -86,13 +86,6 @@ static const struct key file_keys[] = {
     {0},
 };
 
-static void texts_free(char **texts)
-{
-    for (char **p = texts; p && *p; p++)
-        free(*p);
-    free(texts);
-}
-
 static void test_file_clear(struct test_file *f)
 {
     for (size_t i = 0; i < f->n_tests; i++) {

@@ -30,6 +30,24 @@ bool str_in(const char *s, const char *const list[])
     return false;
 }
 
+void texts_free(char **texts)
+{
+    for (char **p = texts; p && *p; p++)
+        free(*p);
+    free(texts);
+}
+
+char **texts_dup(char *const *texts)
+{
+    size_t n = 0;
+    while (texts && texts[n])
+        n++;
+    char **copy = texts ? xcalloc(n + 1, sizeof(char *)) : NULL;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = xstrdup(texts[i]);
+    return copy;
+}
+
 static bool is_lower_alnum(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');

@@ -54,13 +54,6 @@ static void auth_clear(struct endpoint_auth *a)
         free(all[i]);
 }
 
-static void texts_free(char **texts)
-{
-    for (char **p = texts; p && *p; p++)
-        free(*p);
-    free(texts);
-}
-
 struct config *config_free(struct config *c)
 {
     if (!c)
@@ -80,6 +73,8 @@ struct config *config_free(struct config *c)
     free(c->ignore_annotation);
     free(c->target_attempts);
     free(c->limits.attempts);
+    safety_clear(c);
+    receivers_clear(c);
     free(c->hash);
     free(c);
     return NULL;
@@ -113,6 +108,8 @@ static void load_text(struct config *c, const char *path, const char *text, size
     struct loader l = {.faults = faults, .folder = folder && *folder ? folder : slash ? "/" : NULL};
     if (root->type != NODE_NULL)
         read_map(&l, root, "the config", config_keys, c);
+    if (root->type == NODE_MAP)
+        check_receiver_names(&l, root, c);
 }
 
 int config_load(const char *path, struct config **ret, struct faults *faults)
@@ -148,5 +145,11 @@ void settings_from_config(const struct config *config, struct playbook_table *ta
         .escalate_unmatched = config->escalate_unmatched,
         .has_prometheus = config->prometheus_url != NULL,
         .n_alertmanagers = (int)config->n_alertmanagers,
+        .budgets = config->budgets,
+        .breaker = config->breaker,
+        .storm = config->storm,
+        .windows = config->windows,
+        .n_windows = config->n_windows,
+        .escalation = config->escalation,
     };
 }

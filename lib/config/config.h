@@ -2,14 +2,16 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation. A key of the design that this version does not act on (receivers, escalation, budgets, …) is a
- * fault that says so: a setting that would be ignored in silence is a trap. */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker. A key of the design that this
+ * version does not act on (cluster_sets, schedules, …) is a fault that says so: a setting that would be ignored in
+ * silence is a trap. */
 #pragma once
 
 #include "base/json.h"
 #include "config/node.h"
 #include "core/playbook.h"
 #include "core/settings.h"
+#include "notify/receiver.h"
 
 struct cluster_config {
     char *name;
@@ -49,6 +51,14 @@ struct config {
     struct playbook_defaults defaults;
     bool escalate_unmatched;
     int64_t retention_ms;
+    struct budget_settings budgets;
+    struct storm_settings storm;
+    struct breaker_settings breaker;
+    struct window *windows;
+    size_t n_windows;
+    struct receiver *receivers;
+    size_t n_receivers;
+    struct escalation_settings escalation;
     char *hash; /* of the loaded bytes: <app>_config_hash */
 };
 

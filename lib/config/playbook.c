@@ -17,10 +17,14 @@ static const char *const decision_choices[] = {"act", "ignore", NULL};
 static const char *const resolve_choices[] = {"", "post", "wait", NULL}; /* as enum resolve_mode */
 static const char *const still_firing_choices[] = {"escalate", "next_rung", NULL};
 static const char *const protected_choices[] = {"refuse", "allow", NULL};
+const char *const gitops_choices[] = {"refuse", "suspend", "allow", NULL}; /* as enum gitops_rule */
+static const char *const maintenance_choices[] = {"hold", "only", NULL};
+static const char *const budget_choices[] = {"counts", "exempt", NULL};
+const char *const class_choices[] = {"routine", "security", "data", "infrastructure", NULL};
 
 struct draft { /* what is no field of a playbook as it stands */
     struct playbook p;
-    int decision, on_still_firing, protected;
+    int decision, on_still_firing, protected, gitops, maintenance, budget, class;
     struct limits_draft limits;
 };
 
@@ -32,6 +36,11 @@ static void read_verify_checks(struct loader *l, const struct node *value, void 
 static const struct key on_failure_keys[] = {
     {"rollback", FORM_BOOL, offsetof(struct playbook, rollback), .doc = "undo what can be undone, in reverse order"},
     {"escalate", FORM_BOOL, offsetof(struct playbook, escalate), .doc = "tell a person"},
+    {0},
+};
+
+static const struct key approval_keys[] = {
+    {"expires", FORM_DURATION, offsetof(struct playbook, approval_expires_ms), .doc = "default 30m"},
     {0},
 };
 
@@ -72,10 +81,15 @@ const struct key playbook_keys[] = {
      .doc = "when the alert outlives settle"},
     {"protected", FORM_CHOICE, offsetof(struct draft, protected), .choices = protected_choices,
      .doc = "allow: may act in protected namespaces"},
-    {"approval", FORM_ABSENT, .doc = "not in this version"},
-    {"gitops", FORM_ABSENT, .doc = "not in this version"},
-    {"maintenance", FORM_ABSENT, .doc = "not in this version"},
-    {"budget", FORM_ABSENT, .doc = "not in this version"},
+    {"approval", FORM_MAP, offsetof(struct draft, p), .sub = approval_keys, .doc = "mode approve: a person's yes"},
+    {"gitops", FORM_CHOICE, offsetof(struct draft, gitops), .choices = gitops_choices,
+     .doc = "what Flux or Argo CD owns: refuse (the default), suspend them meanwhile, or allow"},
+    {"maintenance", FORM_CHOICE, offsetof(struct draft, maintenance), .choices = maintenance_choices,
+     .doc = "only: runs inside a maintenance window, waits outside"},
+    {"budget", FORM_CHOICE, offsetof(struct draft, budget), .choices = budget_choices,
+     .doc = "exempt: an approved run may exceed it"},
+    {"class", FORM_CHOICE, offsetof(struct draft, class), .choices = class_choices,
+     .doc = "security, data and infrastructure need a person; default routine"},
     {"parallel", FORM_ABSENT, .doc = "not in this version"},
     {"resource", FORM_ABSENT, .doc = "not in this version"},
     {0},
@@ -167,6 +181,22 @@ static void check_verify(struct loader *l, const struct node *map, const struct 
         faults_add(l->faults, at, "verify.for must be shorter than verify.timeout: it could never pass");
 }
 
+/* What needs a person by its nature never runs by itself. */
+static void check_class(struct loader *l, const struct node *map, const struct playbook *p)
+{
+    const struct node *at = node_get(map, "class"), *exempt = node_get(map, "budget"),
+                      *only = node_get(map, "maintenance");
+    if (at && p->class != CLASS_ROUTINE && p->mode == MODE_AUTO)
+        faults_add(l->faults, at, "class %s needs a person: mode approve, plan or observe, not auto",
+                   class_choices[p->class]);
+    if (at && p->class == CLASS_SECURITY && p->n_diagnose == 0)
+        faults_add(l->faults, at, "class security needs \"diagnose\": evidence is kept before anything is touched");
+    if (exempt && p->budget_exempt && p->mode != MODE_APPROVE)
+        faults_add(l->faults, exempt, "budget: exempt needs mode approve: only a person may exceed the budget");
+    if (only && p->maintenance_only && l->config && l->config->n_windows == 0)
+        faults_warn(l->faults, only, "playbook \"%s\" never runs: the config has no maintenance windows", p->name);
+}
+
 static void refuse_with_ignore(struct loader *l, const struct node *map)
 {
     static const char *const acting[] = {"target", "diagnose", "precheck", "ladder", "steps", "verify", NULL};
@@ -207,6 +237,7 @@ static void read_body(struct loader *l, const struct node *map, struct playbook 
     }
     p->verify.present = node_get(map, "verify");
     check_verify(l, map, p);
+    check_class(l, map, p);
 }
 
 static void fill_defaults(const struct config *c, struct draft *d)
@@ -225,7 +256,8 @@ static void fill_defaults(const struct config *c, struct draft *d)
                                         .interval_ms = from->verify.interval_ms,
                                         .for_ms = from->verify.for_ms},
                              .rollback = true,
-                             .escalate = true};
+                             .escalate = true,
+                             .approval_expires_ms = 30 * 60 * MSEC_PER_SEC};
 }
 
 static void set_source(struct playbook *p)
@@ -250,6 +282,10 @@ struct playbook *read_playbook(struct loader *l, const struct node *map)
     d.p.ignore = d.decision == 1;
     d.p.still_firing_next_rung = d.on_still_firing == 1;
     d.p.protected_allowed = d.protected == 1;
+    d.p.maintenance_only = d.maintenance == 1;
+    d.p.budget_exempt = d.budget == 1;
+    d.p.gitops = (enum gitops_rule)d.gitops;
+    d.p.class = (enum playbook_class)d.class;
     limits_from_draft(&d.limits, &d.p.limits);
     if (d.p.ignore)
         refuse_with_ignore(l, map);

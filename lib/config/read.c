@@ -232,13 +232,6 @@ static void read_secret_path(struct loader *l, const struct node *value, char **
 
 /* ---- several values ---- */
 
-static void texts_free(char **texts)
-{
-    for (char **p = texts; p && *p; p++)
-        free(*p);
-    free(texts);
-}
-
 static void read_texts(struct loader *l, enum key_form form, const struct node *value, char ***field)
 {
     if (!want_type(l, value, NODE_LIST))

@@ -28,6 +28,7 @@ enum key_form {
     FORM_MAP,      /* the keys of `sub`; the field is the struct itself */
     /* those below have a reader of their own */
     FORM_LIST,     /* a list of maps of `sub` */
+    FORM_MAP_OF,   /* a map of any names to maps of `sub` */
     FORM_MATCHERS, /* a list of matchers */
     FORM_ACTION,   /* an action's name */
     FORM_CHECK,    /* a check's name */
@@ -108,7 +109,7 @@ void read_target(struct loader *l, const struct node *value, struct target_spec 
 
 /* playbook.c */
 extern const struct key playbook_keys[], verify_keys[];
-extern const char *const mode_choices[];
+extern const char *const mode_choices[], *const gitops_choices[], *const class_choices[];
 struct playbook *read_playbook(struct loader *l, const struct node *map);
 bool vars_read(struct loader *l, const struct node *value, json_t **field);
 

@@ -104,6 +104,8 @@ static json_t *form_schema(struct making *m, const struct key *k)
         return json_pack("{s:[o, o]}", "anyOf", type_new("string"), texts_map_new());
     case FORM_MAP:
         return sub_schema(m, k->sub);
+    case FORM_MAP_OF:
+        return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", sub_schema(m, k->sub));
     case FORM_LIST:
         return list_of(sub_schema(m, k->sub));
     case FORM_CHECK:

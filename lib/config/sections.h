@@ -4,3 +4,20 @@
 #include "config/read.h"
 
 extern const struct key cluster_keys[], alertmanager_keys[], prometheus_keys[], auth_keys[];
+extern const struct key budgets_keys[], storm_keys[], breaker_keys[], maintenance_keys[], receiver_keys[],
+    escalation_level_keys[], digest_keys[];
+
+/* safety.c; field: the config */
+void read_budgets(struct loader *l, const struct node *map, void *field);
+void read_storm(struct loader *l, const struct node *map, void *field);
+void read_breaker(struct loader *l, const struct node *map, void *field);
+void read_maintenance(struct loader *l, const struct node *map, void *field);
+void safety_clear(struct config *c);
+
+/* receivers.c */
+void read_receivers(struct loader *l, const struct node *list, void *field);
+void read_escalation(struct loader *l, const struct node *map, void *field);
+void read_digest(struct loader *l, const struct node *map, void *field);
+/* Every receiver that the file names exists. */
+void check_receiver_names(struct loader *l, const struct node *root, const struct config *c);
+void receivers_clear(struct config *c);

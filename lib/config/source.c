@@ -176,5 +176,14 @@ json_t *playbook_to_json(const struct playbook *p)
     json_object_set_new(o, "on_failure", json_pack("{s:b, s:b}", "rollback", p->rollback, "escalate", p->escalate));
     json_set_text(o, "on_still_firing", p->still_firing_next_rung ? "next_rung" : "escalate");
     json_set_text(o, "protected", p->protected_allowed ? "allow" : NULL);
+    json_set_text(o, "gitops", p->gitops != GITOPS_REFUSE ? gitops_choices[p->gitops] : NULL);
+    json_set_text(o, "maintenance", p->maintenance_only ? "only" : NULL);
+    json_set_text(o, "budget", p->budget_exempt ? "exempt" : NULL);
+    json_set_text(o, "class", p->class != CLASS_ROUTINE ? class_choices[p->class] : NULL);
+    if (!p->ignore && p->approval_expires_ms != 30 * 60 * MSEC_PER_SEC) {
+        json_t *approval = json_object();
+        set_duration(approval, "expires", p->approval_expires_ms);
+        json_object_set_new(o, "approval", approval);
+    }
     return o;
 }
