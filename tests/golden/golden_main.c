@@ -3,6 +3,7 @@
  *   playbooks: [ … ]                as in a playbook file
  *   settings: {alertmanagers: 1, prometheus: false, dry_run: false, unmatched: escalate, protected_namespaces: [..],
  *              target_attempts: 3/1h, alertmanager_fires: true}
+ *   config: { … }                   a config file's content (budgets, storm, receivers, …); settings go over it
  *   objects: [ … ]                  what the cluster holds
  *   world: {"PATCH /apis/…": {status: 409}, "tcp api:80": [{error: refused}, {status: 0}]}
  *   events:                         `at` since the start (2026-01-05T10:00:00Z)
@@ -10,8 +11,12 @@
  *   - {at: 1m, fires: false}  - {at: 1m, reload: true}  - {at: 1m, restart: 30s} (down this long)
  *   - {at: 1m, delete: "/apis/…"}  - {at: 1m, objects: [ … ]}  - {at: 1m, malformed: "why"}  - {at: 1m, clock: 1h}
  *   - {at: 1m, clock_back: 1h}  - {at: 1m, stall: 1m}
+ *   - {at: 1m, command: {do: approve, run: 0, by: ann}}   run: which record, from 0; left out: the newest
+ *   world: {"notify pager": [{status: 500}, {status: 202}]}   what a receiver answers; 200 if it is not said
  *   until: 1h
- *   expect: {records: [{…a part of the record…}], sent: ["PATCH /apis/…"], reads: 2, posts: 1}
+ *   expect: {records: [{…a part of the record…}], sent: ["PATCH /apis/…"], reads: 2, posts: 1,
+ *            replies: [{status: 200}], notices: [{event: trigger, receiver: pager}], status: {…a part…},
+ *            kept: {"escalation/…": {…}}}
  *
  * In `records` an object is a part (keys that are not named are not looked at), a list is whole. */
 #include "actions/registry.h"
@@ -46,6 +51,8 @@ struct game {
     size_t n_pending;
     json_t *saves; /* id -> doc, in order of creation */
     json_t *open;  /* id -> true */
+    json_t *kept;  /* key -> document */
+    json_t *replies, *notices;
     bool verbose;
 };
 
@@ -69,10 +76,37 @@ static int64_t ms_of(const json_t *v, const char *what)
 
 /* ---- the shell ---- */
 
+static void keep(struct game *g, const struct effects *out)
+{
+    for (size_t i = 0; i < out->n_keeps; i++) {
+        if (out->keeps[i].doc)
+            json_object_set(g->kept, out->keeps[i].key, out->keeps[i].doc);
+        else
+            json_object_del(g->kept, out->keeps[i].key);
+    }
+    for (size_t i = 0; i < out->n_amends; i++)
+        json_object_set(json_object_get(json_object_get(g->saves, out->amends[i].run), "record"), "escalations",
+                        out->amends[i].escalations);
+    for (size_t i = 0; i < out->n_replies; i++) {
+        const struct reply *r = &out->replies[i];
+        json_array_append_new(g->replies, json_pack("{s:i, s:s*, s:s, s:O*}", "status", r->status, "code", r->code,
+                                                    "message", r->message, "body", r->body));
+    }
+}
+
+static json_t *answer_notify(struct game *g, const json_t *notice)
+{
+    _cleanup_free_ char *key = xasprintf("notify %s", json_text_or(notice, "receiver", ""));
+    json_t *answer = world_answer_scripted(&g->world, key);
+    json_array_append_new(g->notices, json_deep_copy(notice));
+    return answer ? answer : json_pack("{s:i}", "status", 200);
+}
+
 static void feed(struct game *g, const struct event *event)
 {
     struct effects out;
     core_handle(g->core, event, g->now, &out);
+    keep(g, &out);
     for (size_t i = 0; i < out.n_saves; i++) {
         json_object_set(g->saves, out.saves[i].run, out.saves[i].doc);
         json_object_set_new(g->open, out.saves[i].run, json_boolean(out.saves[i].open));
@@ -82,9 +116,10 @@ static void feed(struct game *g, const struct event *event)
             printf("%8.3f  %s\n", (double)g->now.boot_us / 1e6, out.notes[i].message);
     for (size_t i = 0; i < out.n_outs; i++) {
         const struct out *o = &out.outs[i];
-        json_t *answer = o->type == OUT_ASK    ? world_answer_ask(&g->world, o->what)
-                         : o->type == OUT_SEND ? world_answer_send(&g->world, o->what)
-                                               : world_answer_post(&g->world, o->what);
+        json_t *answer = o->type == OUT_ASK      ? world_answer_ask(&g->world, o->what)
+                         : o->type == OUT_SEND   ? world_answer_send(&g->world, o->what)
+                         : o->type == OUT_NOTIFY ? answer_notify(g, o->what)
+                                                 : world_answer_post(&g->world, o->what);
         if (json_bool_or(answer, "never", false)) { /* lost with the process */
             json_decref(answer);
             continue;
@@ -119,6 +154,11 @@ static void restart(struct game *g, int64_t down_ms)
         json_decref(g->pending[i].answer);
     g->n_pending = 0;
     g->core = core_new(&g->registry, &g->settings, 99);
+    json_object_foreach (g->kept, id, doc) {
+        _cleanup_error_ struct error err = ERROR_NONE;
+        if (core_restore_kept(g->core, id, doc, &err) < 0)
+            die("restart", error_message(&err));
+    }
     json_object_foreach (g->saves, id, doc) {
         _cleanup_error_ struct error err = ERROR_NONE;
         const json_t *record = json_object_get(doc, "record");
@@ -149,9 +189,24 @@ static void add_objects(struct game *g, const json_t *list)
         world_add_object(&g->world, o);
 }
 
+static void command(struct game *g, const json_t *what)
+{
+    _cleanup_json_ json_t *copy = json_deep_copy(what);
+    json_int_t wanted = json_int_or(what, "run", (json_int_t)json_object_size(g->saves) - 1), n = 0;
+    const char *id;
+    json_t *doc;
+    json_object_foreach (g->saves, id, doc)
+        if (n++ == wanted && !json_text(what, "run"))
+            json_set_text(copy, "run", id);
+    const struct event event = {.type = EVENT_COMMAND, .command = {.what = copy, .ticket = 1}};
+    feed(g, &event);
+}
+
 static void play(struct game *g, const json_t *e)
 {
     const json_t *v;
+    if ((v = json_object_get(e, "command")))
+        command(g, v);
     if ((v = json_object_get(e, "firing")))
         feed_alert(g, v, "firing");
     if ((v = json_object_get(e, "resolved")))
@@ -282,6 +337,11 @@ static int judge(struct game *g, const json_t *expect)
     int misses = compare(json_object_get(expect, "records"), records, "records");
     misses += compare(json_object_get(expect, "sent"), g->world.sent, "sent");
     _cleanup_json_ json_t *numbers = json_pack("{s:i, s:i}", "reads", g->world.reads, "posts", g->world.posts);
+    _cleanup_json_ json_t *status = core_status_new(g->core, g->now);
+    misses += compare(json_object_get(expect, "replies"), g->replies, "replies");
+    misses += compare(json_object_get(expect, "notices"), g->notices, "notices");
+    misses += compare(json_object_get(expect, "status"), status, "status");
+    misses += compare(json_object_get(expect, "kept"), g->kept, "kept");
     for (size_t i = 0; i < 2; i++) {
         const char *key = i ? "posts" : "reads";
         misses += compare(json_object_get(expect, key), json_object_get(numbers, key), key);
@@ -291,27 +351,35 @@ static int judge(struct game *g, const json_t *expect)
 
 /* ---- set-up ---- */
 
-static void load_playbooks(struct game *g, const json_t *playbooks)
+static void write_yaml(char *path, const json_t *doc)
 {
-    char path[] = "/tmp/golden-XXXXXX.yaml";
-    _cleanup_(faults_clear) struct faults faults = {0};
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_json_ json_t *file = json_pack("{s:O}", "playbooks", playbooks);
-    _cleanup_free_ char *text = json_dumps(file, JSON_INDENT(1));
+    _cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1));
     int fd = mkstemps(path, 5);
     if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
         die(path, "cannot be written");
     close(fd);
+}
+
+static void load_files(struct game *g, const json_t *playbooks, const json_t *config)
+{
+    char path[] = "/tmp/golden-XXXXXX.yaml", config_path[] = "/tmp/golden-XXXXXX.yaml";
+    _cleanup_(faults_clear) struct faults faults = {0};
+    _cleanup_json_ json_t *file = json_pack("{s:O}", "playbooks", playbooks);
+    write_yaml(path, file);
+    if (config)
+        write_yaml(config_path, config);
     const char *const paths[] = {path, NULL};
-    int r = config_load(NULL, &g->config, &faults);
+    int r = config_load(config ? config_path : NULL, &g->config, &faults);
     if (r == 0)
         r = playbooks_load(paths, g->config, &g->registry, &g->table, &faults);
     unlink(path);
+    if (config)
+        unlink(config_path);
     if (r < 0)
-        die("playbooks", faults.n ? faults.texts[0] : "cannot be loaded");
+        die("config or playbooks", faults.n ? faults.texts[0] : "cannot be loaded");
 }
 
-static void load_settings(struct game *g, const json_t *s)
+static void load_settings(struct game *g, const json_t *s, bool has_config)
 {
     static struct rate rates[2];
     static char *namespaces[16] = {(char *)"kube-system"};
@@ -320,10 +388,12 @@ static void load_settings(struct game *g, const json_t *s)
     g->settings.has_prometheus = json_bool_or(s, "prometheus", false);
     g->settings.dry_run = json_bool_or(s, "dry_run", false);
     g->settings.escalate_unmatched = !str_eq(json_text(s, "unmatched"), "record");
-    g->settings.protected_namespaces = namespaces;
     g->settings.default_cluster = (char *)"prod";
+    if (!has_config)
+        g->settings.protected_namespaces = namespaces;
     rates[0] = (struct rate){(int)json_int_or(s, "target_attempts", 100), 3600 * MSEC_PER_SEC};
-    g->settings.target_attempts = rates;
+    if (!has_config || json_object_get(s, "target_attempts"))
+        g->settings.target_attempts = rates;
     g->world.alertmanager_fires = json_bool_or(s, "alertmanager_fires", true);
 }
 
@@ -344,8 +414,11 @@ int main(int argc, char **argv)
     g.saves = json_object();
     g.open = json_object();
     world_init(&g.world);
-    load_playbooks(&g, json_object_get(doc, "playbooks"));
-    load_settings(&g, json_object_get(doc, "settings"));
+    g.kept = json_object();
+    g.replies = json_array();
+    g.notices = json_array();
+    load_files(&g, json_object_get(doc, "playbooks"), json_object_get(doc, "config"));
+    load_settings(&g, json_object_get(doc, "settings"), json_object_get(doc, "config"));
     add_objects(&g, json_object_get(doc, "objects"));
     set_world(&g, json_object_get(doc, "world"));
     g.core = core_new(&g.registry, &g.settings, 1);
@@ -363,6 +436,9 @@ int main(int argc, char **argv)
         json_decref(g.pending[i].answer);
     json_decref(g.saves);
     json_decref(g.open);
+    json_decref(g.kept);
+    json_decref(g.replies);
+    json_decref(g.notices);
     world_clear(&g.world);
     playbook_table_free(g.table);
     config_free(g.config);

@@ -213,6 +213,11 @@ json_t *world_answer_send(struct world *w, const json_t *effect)
     return answer;
 }
 
+json_t *world_answer_scripted(struct world *w, const char *key)
+{
+    return scripted(w, key);
+}
+
 json_t *world_answer_post(struct world *w, const json_t *what)
 {
     _cleanup_free_ char *key = xasprintf("post %d", (int)json_int_or(what, "peer", 0));

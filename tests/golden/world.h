@@ -24,4 +24,6 @@ void world_add_object(struct world *w, const json_t *object);
 void world_alert(struct world *w, const json_t *labels, bool fires);
 json_t *world_answer_ask(struct world *w, const json_t *question);
 json_t *world_answer_send(struct world *w, const json_t *effect);
+/* What the table says; NULL: nothing. */
+json_t *world_answer_scripted(struct world *w, const char *key);
 json_t *world_answer_post(struct world *w, const json_t *what);
