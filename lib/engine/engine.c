@@ -1,4 +1,5 @@
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/record.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ALIVE_US = 10 * 1000000, PRUNE_ROWS = 500, CLOCK_ACCURACY_US = 1000000 };
@@ -143,6 +145,12 @@ static void use(struct engine *e, struct loaded *l)
     e->table = l->table;
     settings_from_config(e->config, e->table, &e->settings);
     e->settings.dry_run = e->options.dry_run;
+    e->settings.self = e->self;
+    if (!e->self.cluster)
+        e->settings.self.cluster = e->settings.default_cluster;
+    notifier_set(e->notifier, &(struct notifier_settings){.receivers = e->config->receivers,
+                                                          .n_receivers = e->config->n_receivers,
+                                                          .external_url = e->options.external_url});
     if (e->core && !e->broken)
         turn_handle(e, &(struct event){.type = EVENT_SETTINGS, .settings = &e->settings});
     clusters_free(old_clusters);
@@ -167,15 +175,19 @@ int engine_reload(struct engine *e, struct faults *faults, struct error *err)
 
 /* ---- life ---- */
 
-static char **copy_paths(const char *const *paths)
+/* Where mendd runs, as its Deployment tells it (the downward API; a Pod's host name is its own name). */
+static void find_self(struct self *self)
 {
-    size_t n = 0;
-    while (paths && paths[n])
-        n++;
-    char **copy = xcalloc(n + 1, sizeof(char *));
-    for (size_t i = 0; i < n; i++)
-        copy[i] = xstrdup(paths[i]);
-    return copy;
+    const char *namespace = getenv("POD_NAMESPACE"), *pod = getenv("POD_NAME");
+    if (!getenv("KUBERNETES_SERVICE_HOST"))
+        return;
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    if (!namespace && file_read("/var/run/secrets/kubernetes.io/serviceaccount/namespace", 64, &text, &len, NULL) == 0)
+    namespace = text;
+    self->namespace = xstrdup(namespace);
+    self->pod = xstrdup(pod ? pod : getenv("HOSTNAME"));
+    self->node = xstrdup(getenv("NODE_NAME"));
 }
 
 static int start(struct engine *e, struct faults *faults, struct error *err)
@@ -187,6 +199,8 @@ static int start(struct engine *e, struct faults *faults, struct error *err)
     r = store_open(e->storage_path, e->event, &e->store, err);
     if (r >= 0)
         r = prober_new(e->event, &e->prober, err);
+    if (r >= 0)
+        r = notifier_new(e->event, &(struct notifier_settings){0}, &e->notifier, err);
     if (r >= 0)
         r = parser_new(e->event, &e->parser, err);
     e->shared_reads = shared_reads_new(e->event);
@@ -212,9 +226,10 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
     e->event = sd_event_ref(options->event);
     e->config_file = xstrdup(options->config_file);
     e->storage_path = xstrdup(options->storage_path);
-    e->playbook_paths = copy_paths(options->playbooks);
+    e->playbook_paths = texts_dup((char *const *)options->playbooks);
     e->kept_playbooks = json_object();
     e->queue_tail = &e->queue_head;
+    find_self(&e->self);
     e->stats.start_wall_us = now_read().wall_us;
     int r = start(e, faults, err);
     if (r < 0)
@@ -235,9 +250,11 @@ struct engine *engine_free(struct engine *e)
         write_alive(e);
     }
     turn_drop(e);
+    command_fail_all(e, "mendd is stopping");
     send_stop(e);
     clusters_free(e->clusters); /* what is in flight answers "cancelled" into a core that no longer listens */
     prober_free(e->prober);
+    notifier_free(e->notifier);
     shared_reads_free(e->shared_reads);
     store_close(e->store);
     core_free(e->core);
@@ -252,9 +269,10 @@ struct engine *engine_free(struct engine *e)
     playbook_table_free(e->table);
     config_free(e->config);
     json_decref(e->kept_playbooks);
-    for (char **p = e->playbook_paths; p && *p; p++)
-        free(*p);
-    free(e->playbook_paths);
+    texts_free(e->playbook_paths);
+    free(e->self.namespace);
+    free(e->self.pod);
+    free(e->self.node);
     free(e->config_file);
     free(e->storage_path);
     sd_event_unref(e->event);

@@ -23,7 +23,8 @@ struct engine_options {
     const char *config_file;      /* or NULL */
     const char *const *playbooks; /* paths, NULL-terminated */
     const char *storage_path;
-    size_t max_body; /* bytes of a webhook's body */
+    size_t max_body;          /* bytes of a webhook's body */
+    const char *external_url; /* where people reach mendd, for links in notices; or NULL */
     bool dry_run;
     const struct registry *registry;
 };
@@ -50,6 +51,16 @@ void engine_ingest(struct engine *e, char *body_taken, size_t len, ingest_done_c
 /* A webhook that was too large to be read (413): noted and escalated, since alerts may have been lost in it. */
 void engine_note_oversized(struct engine *e, uint64_t content_length);
 
+/* An operator's command (core/core.h). `done` fires exactly once, on the loop, after the commit: 503 if the journal
+ * cannot be written or mendd stops. Takes `what`. The reply is borrowed during the call. */
+struct engine_reply {
+    int status;
+    const char *code, *message; /* code NULL with 200 */
+    const json_t *body;         /* or NULL */
+};
+typedef void (*engine_command_cb)(const struct engine_reply *reply, void *userdata);
+void engine_command(struct engine *e, json_t *what_taken, engine_command_cb done, void *userdata);
+
 /* Not ready: still resuming, stopping, or the journal is broken. `why` gets a sentence. */
 bool engine_is_ready(const struct engine *e, const char **why);
 
@@ -63,6 +74,7 @@ struct engine_stats {
     uint64_t webhooks, alerts, malformed, rejected; /* since start */
     uint64_t decisions[64];                         /* by enum reason, of records that ended (REASON_COUNT <= 64) */
     uint64_t effects_sent, effects_failed, checks, escalations;
+    uint64_t notices_sent, notices_failed; /* tries */
     uint64_t reloads_failed;
     bool last_reload_ok;
     int64_t last_reload_wall_us, start_wall_us;

@@ -1,7 +1,8 @@
 /* Webhooks: 200 only after every alert of the group stands in the journal.
  *
- * Happy path: body -> parsed (here, or on the helper thread if it is large) -> one inbox row an alert, one batch ->
- * commit -> 200, and the alerts are queued for their decision. Failure modes: no JSON, no payload, not one valid alert
+ * Happy path: body -> looked at or parsed (here, or on the helper thread if it is large) -> one inbox row an alert, one
+ * batch -> commit -> 200, and the alerts are queued for their decision. Failure modes: no JSON, no payload, not one
+ * valid alert
  * -> 400 and nothing kept; too much in it -> 413, escalated, the active alerts are read from Alertmanager; the journal
  * fails, or too much waits -> 503 with Retry-After, nothing kept: Alertmanager sends it again. */
 #include "base/alloc.h"
@@ -62,6 +63,8 @@ static void on_journalled(int result, const struct error *err, void *userdata)
     struct parsed *p = in->parsed;
     e->recover_us = 0;
     e->stats.alerts += p->n;
+    if (p->unread)
+        p->alerts[0].waiting->text = TAKE_PTR(p->body);
     if (!e->broken) { /* else decided after the journal was read again */
         for (size_t i = 0; i < p->n; i++)
             queue_push(e, TAKE_PTR(p->alerts[i].waiting));
@@ -105,10 +108,11 @@ static void journal(struct ingest *in)
     const int64_t now_us = now_read().wall_us;
     for (size_t i = 0; i < p->n; i++) {
         struct parsed_alert *a = &p->alerts[i];
+        a->waiting->wall_us = now_us;
         if (a->row)
             a->waiting->seq = store_batch_inbox(e->store, b, INBOX_ALERT, TAKE_PTR(a->row), a->row_len, now_us);
         else
-            a->waiting->seq = store_batch_inbox(e->store, b, INBOX_PAYLOAD, TAKE_PTR(p->body), p->len, now_us);
+            a->waiting->seq = store_batch_inbox_lent(e->store, b, INBOX_PAYLOAD, p->body, p->len, now_us);
     }
     if (p->truncated > 0)
         note_truncated(in, b, now_us);
@@ -157,7 +161,7 @@ static void ingest(struct engine *e, bool active, char *body_taken, size_t len, 
 void engine_ingest(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata)
 {
     e->stats.webhooks++;
-    queue_note_webhook(e);
+    queue_note_webhook(e, now_read());
     ingest(e, false, body_taken, len, done, userdata);
 }
 

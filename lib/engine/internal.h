@@ -6,6 +6,7 @@
 #include "core/alert.h"
 #include "engine/clusters.h"
 #include "engine/engine.h"
+#include "engine/notify.h"
 #include "engine/shared_reads.h"
 #include "io/probe.h"
 
@@ -14,7 +15,9 @@
 /* An alert (or what was no alert) that is journalled and waits for its decision. */
 struct waiting {
     int64_t seq;
-    struct alert *alert; /* NULL: malformed */
+    struct alert *alert; /* NULL: malformed, or not read yet */
+    char *text;          /* not read yet: the bytes of its row, an INBOX_PAYLOAD */
+    int64_t wall_us;     /* of that row */
     char *why;           /* malformed: what is wrong */
     json_t *raw;         /* malformed: what was sent, cut to a size that can be kept */
     bool refetch;        /* alerts were left out of a webhook: the active ones are read from Alertmanager */
@@ -43,6 +46,8 @@ struct engine {
     struct store *store;
     struct clusters *clusters;
     struct prober *prober;
+    struct notifier *notifier;
+    struct self self; /* where mendd runs itself */
     struct shared_reads *shared_reads;
     struct parser *parser;
 
@@ -52,13 +57,16 @@ struct engine {
     int64_t last_queued_seq;
     int64_t flood_window; /* webhooks in this window of time and the one before: is it a flood? */
     unsigned flood_now, flood_before;
+    int64_t flood_until_us; /* boot time */
     bool spilled;      /* more rows than the queue holds wait in the inbox table */
     bool spill_unread; /* the last try to read them failed */
     sd_event_source *decide_source;
 
     /* output */
     struct turn *turn;
-    size_t saves_in_flight;     /* records on their way to the journal */
+    size_t saves_in_flight; /* records on their way to the journal */
+    struct ticket *tickets; /* commands that wait for their reply */
+    uint64_t next_ticket;
     struct sent *local_answers; /* known at once, told with the next turn of the loop */
     sd_event_source *flush_source, *tick_source, *alive_source, *prune_source, *recover_source;
 
@@ -87,7 +95,7 @@ void waiting_free(struct waiting *w);
 void queue_push(struct engine *e, struct waiting *taken);
 void queue_clear(struct engine *e);
 /* One webhook more: how many come decides how decisions and webhooks share the loop. */
-void queue_note_webhook(struct engine *e);
+void queue_note_webhook(struct engine *e, struct now now);
 /* Wakes the deciding source. */
 void queue_kick(struct engine *e);
 int queue_start(struct engine *e, struct error *err);
@@ -108,6 +116,11 @@ void turn_stop(struct engine *e);
 void send_out(struct engine *e, struct out *o);
 /* Tells the answers that wait for the next turn: there is none. */
 void send_stop(struct engine *e);
+
+/* command.c: an operator's commands */
+void command_answer(struct engine *e, const struct reply *reply);
+/* 503 to all that wait: the journal failed, or mendd stops. */
+void command_fail_all(struct engine *e, const char *why);
 
 /* restore.c */
 int restore_core(struct engine *e, struct error *err);

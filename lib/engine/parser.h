@@ -17,12 +17,15 @@ struct parsed_alert {
     char *row; /* NULL: the body itself is the row (INBOX_PAYLOAD) */
     size_t row_len;
 };
+enum { PARSED_INLINE_ALERTS = 1 }; /* a webhook with one alert needs no second allocation */
 
 struct parsed {
     int status; /* 200, 400 or 413; 503: not parsed, mendd is stopping */
     struct error err;
-    struct parsed_alert *alerts;
+    struct parsed_alert *alerts; /* inline_alerts, or its own memory */
+    struct parsed_alert inline_alerts[PARSED_INLINE_ALERTS];
     size_t n, n_malformed;
+    bool unread; /* the one alert is valid (glance.h), but not built yet: it is read from the body when it is decided */
     int64_t truncated; /* truncatedAlerts */
     char *body;        /* handed back */
     size_t len;

@@ -130,10 +130,24 @@ static int64_t last_alive(struct engine *e)
     return strtoll(text, NULL, 10);
 }
 
+static int restore_kept(const char *key, const char *text, size_t len, void *userdata)
+{
+    struct restoring *r = userdata;
+    _cleanup_json_ json_t *doc = json_parse(text, len, 1 << 26, false, &r->err);
+    int k = doc ? core_restore_kept(r->engine->core, key, doc, &r->err) : -EBADMSG;
+    if (k < 0)
+        error_prefix(&r->err, "\"%s\" in the journal", key);
+    r->failed = k < 0 ? k : 0;
+    return k;
+}
+
 static int restore_rows(struct engine *e, struct restoring *r)
 {
     const int64_t since = now_read().wall_us - core_history_window_ms(e->core) * USEC_PER_MSEC;
-    int k = store_each_open(e->store, restore_row, r, &r->err);
+    int k = store_each_kept(e->store, restore_kept, r, &r->err);
+    if (k < 0 || r->failed < 0)
+        return k < 0 ? k : r->failed;
+    k = store_each_open(e->store, restore_row, r, &r->err);
     if (k < 0 || r->failed < 0)
         return k < 0 ? k : r->failed;
     r->history = true;
@@ -211,6 +225,7 @@ void restore_schedule(struct engine *e)
         return;
     e->broken = true;
     turn_drop(e);
+    command_fail_all(e, "the journal could not be written; nothing was changed, try again in a moment");
     if (!e->recover_source &&
         sd_event_add_time_relative(e->event, &e->recover_source, CLOCK_BOOTTIME, 0, 1, on_recover, e) < 0)
         sd_event_exit(e->event, -EIO);

@@ -13,7 +13,7 @@ static const char DRY_RUN[] = "--dry-run: nothing is sent";
 struct sent {
     struct engine *engine;
     uint64_t generation, op;
-    bool effect;
+    bool effect, notice;
     json_t *answer; /* an answer that is known at once waits for the next turn of the loop */
     sd_event_source *deferred;
     struct sent *next, **link; /* of those whose answer is deferred */
@@ -25,6 +25,14 @@ static void count_effect(struct engine *e, const json_t *answer)
     e->stats.effects_sent++;
     if (status < 200 || status >= 300)
         e->stats.effects_failed++;
+}
+
+static void count_notice(struct engine *e, const json_t *answer)
+{
+    const int64_t status = json_int_or(answer, "status", 0);
+    e->stats.notices_sent++;
+    if (status < 200 || status >= 300)
+        e->stats.notices_failed++;
 }
 
 static void on_answer(json_t *answer_new, void *userdata)
@@ -39,6 +47,8 @@ static void on_answer(json_t *answer_new, void *userdata)
     }
     if (s->effect)
         count_effect(e, answer_new);
+    if (s->notice)
+        count_notice(e, answer_new);
     const struct event event = {.type = EVENT_ANSWER, .answer = {.op = s->op, .answer_new = answer_new}};
     free(s);
     turn_handle(e, &event);
@@ -144,13 +154,17 @@ void send_out(struct engine *e, struct out *o)
     s->generation = e->core_generation;
     s->op = o->op;
     e->ops_in_flight++;
-    if (o->type == OUT_SEND)
+    if (o->type == OUT_SEND) {
         send_effect(s, o);
-    else if (o->type == OUT_POST && e->settings.dry_run)
+    } else if (o->type == OUT_NOTIFY) { /* --dry-run too: what it says is true */
+        s->notice = true;
+        notify_send(e->notifier, o->what, on_answer, s);
+    } else if (o->type == OUT_POST && e->settings.dry_run) {
         answer_local(s, DRY_RUN);
-    else if (o->type == OUT_POST)
+    } else if (o->type == OUT_POST) {
         clusters_alertmanager(e->clusters, (int)json_int_or(o->what, "peer", 0), "/api/v2/alerts",
                               json_object_get(o->what, "alerts"), o->timeout_ms, on_answer, s);
-    else
+    } else {
         send_question(s, o);
+    }
 }

@@ -51,5 +51,7 @@ json_t *engine_status_new(struct engine *e)
     json_object_set_new(o, "clusters", clusters_status_new(e->clusters));
     json_object_set_new(o, "alertmanagers", json_integer((json_int_t)clusters_n_alertmanagers(e->clusters)));
     json_object_set_new(o, "journal", journal_new(&st.store));
+    _cleanup_json_ json_t *core = core_status_new(e->core, now_read());
+    json_object_update(o, core);
     return o;
 }

@@ -19,7 +19,8 @@ struct turn {
     json_t *saves;           /* {run id: doc}: the last save of each run of this turn */
     json_t *open;            /* {run id: bool} */
     json_t *playbooks;       /* {hash: source}: to be kept with this turn */
-    struct effects *effects; /* outs and notes of the events, in order */
+    json_t *kept, *amended;  /* {key: doc or null}, {run id: escalations} */
+    struct effects *effects; /* outs, notes and replies of the events, in order */
     size_t n_effects;
     int64_t *inbox_done;
     size_t n_inbox_done;
@@ -33,6 +34,8 @@ static struct turn *turn_new(struct engine *e)
     t->saves = json_object();
     t->open = json_object();
     t->playbooks = json_object();
+    t->kept = json_object();
+    t->amended = json_object();
     return t;
 }
 
@@ -47,6 +50,8 @@ static void turn_free(struct turn *t)
     json_decref(t->saves);
     json_decref(t->open);
     json_decref(t->playbooks);
+    json_decref(t->kept);
+    json_decref(t->amended);
     free(t);
 }
 
@@ -102,6 +107,8 @@ static void on_commit(int result, const struct error *err, void *userdata)
         log_notes(e, &t->effects[i]);
         for (size_t k = 0; k < t->effects[i].n_outs; k++)
             send_out(e, &t->effects[i].outs[k]);
+        for (size_t k = 0; k < t->effects[i].n_replies; k++)
+            command_answer(e, &t->effects[i].replies[k]);
     }
     turn_free(t);
 }
@@ -117,6 +124,14 @@ static struct store_batch *turn_to_batch(struct turn *t)
     }
     json_object_foreach (t->saves, key, value)
         save_to_batch(b, &(struct save){.doc = value, .open = json_is_true(json_object_get(t->open, key))});
+    json_object_foreach (t->kept, key, value) {
+        _cleanup_free_ char *doc = json_is_null(value) ? NULL : json_compact(value);
+        store_batch_keep(b, key, doc);
+    }
+    json_object_foreach (t->amended, key, value) { /* behind the saves: it is the newer one */
+        _cleanup_free_ char *escalations = json_compact(value);
+        store_batch_amend(b, key, escalations);
+    }
     for (size_t i = 0; i < t->n_inbox_done; i++)
         store_batch_inbox_done(b, t->inbox_done[i]);
     return b;
@@ -175,11 +190,19 @@ static void collect(struct engine *e, struct turn *t, struct effects *fx)
         memcpy(t->inbox_done + t->n_inbox_done, fx->inbox_done, fx->n_inbox_done * sizeof(int64_t));
         t->n_inbox_done += fx->n_inbox_done;
     }
-    if (fx->n_outs || fx->n_notes) {
+    for (size_t i = 0; i < fx->n_keeps; i++)
+        json_object_set_new(t->kept, fx->keeps[i].key, fx->keeps[i].doc ? json_incref(fx->keeps[i].doc) : json_null());
+    for (size_t i = 0; i < fx->n_amends; i++)
+        json_object_set(t->amended, fx->amends[i].run, fx->amends[i].escalations);
+    if (fx->n_outs || fx->n_notes || fx->n_replies) {
         t->effects = xreallocarray(t->effects, t->n_effects + 1, sizeof(*t->effects));
-        t->effects[t->n_effects++] = (struct effects){
-            .outs = TAKE_PTR(fx->outs), .n_outs = fx->n_outs, .notes = TAKE_PTR(fx->notes), .n_notes = fx->n_notes};
-        fx->n_outs = fx->n_notes = 0;
+        t->effects[t->n_effects++] = (struct effects){.outs = TAKE_PTR(fx->outs),
+                                                      .n_outs = fx->n_outs,
+                                                      .notes = TAKE_PTR(fx->notes),
+                                                      .n_notes = fx->n_notes,
+                                                      .replies = TAKE_PTR(fx->replies),
+                                                      .n_replies = fx->n_replies};
+        fx->n_outs = fx->n_notes = fx->n_replies = 0;
     }
 }
 

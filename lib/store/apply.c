@@ -106,6 +106,10 @@ static int apply_op(struct writer_db *w, struct pending_range *p, const struct o
         return apply_pair(w, STMT_PLAYBOOK, op, err);
     case OP_META:
         return apply_pair(w, STMT_META, op, err);
+    case OP_KEEP:
+        return apply_pair(w, op->pair.value ? STMT_KEEP : STMT_FORGET, op, err);
+    case OP_AMEND:
+        return apply_pair(w, STMT_AMEND, op, err);
     }
     return error_set(err, -EINVAL, "unknown operation");
 }

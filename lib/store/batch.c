@@ -17,7 +17,8 @@ static void op_clear(struct op *op)
 {
     switch (op->type) {
     case OP_INBOX:
-        free(op->inbox.bytes);
+        if (!op->inbox.lent)
+            free(op->inbox.bytes);
         break;
     case OP_RUN:
         free(op->run->row.doc);
@@ -25,6 +26,8 @@ static void op_clear(struct op *op)
         break;
     case OP_PLAYBOOK:
     case OP_META:
+    case OP_KEEP:
+    case OP_AMEND:
         free(op->pair.key);
         free(op->pair.value);
         break;
@@ -84,7 +87,16 @@ int64_t store_batch_inbox(struct store *s, struct store_batch *b, enum inbox_for
     op->inbox.bytes = bytes;
     op->inbox.len = len;
     op->inbox.wall_us = wall_us;
+    op->inbox.lent = false;
     return op->inbox.seq;
+}
+
+int64_t store_batch_inbox_lent(struct store *s, struct store_batch *b, enum inbox_form form, const char *bytes,
+                               size_t len, int64_t wall_us)
+{
+    const int64_t seq = store_batch_inbox(s, b, form, (char *)bytes, len, wall_us);
+    b->ops[b->n - 1].inbox.lent = true;
+    return seq;
 }
 
 void store_batch_inbox_done(struct store_batch *b, int64_t seq)
@@ -137,6 +149,16 @@ void store_batch_playbook(struct store_batch *b, const char *hash, const char *d
 void store_batch_meta(struct store_batch *b, const char *key, const char *value)
 {
     add_pair(b, OP_META, key, value);
+}
+
+void store_batch_keep(struct store_batch *b, const char *key, const char *doc)
+{
+    add_pair(b, OP_KEEP, key, doc);
+}
+
+void store_batch_amend(struct store_batch *b, const char *run, const char *escalations)
+{
+    add_pair(b, OP_AMEND, run, escalations);
 }
 
 void batch_list_init(struct batch_list *l)

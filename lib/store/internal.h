@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-enum op_type { OP_INBOX, OP_INBOX_DONE, OP_RUN, OP_PLAYBOOK, OP_META };
+enum op_type { OP_INBOX, OP_INBOX_DONE, OP_RUN, OP_PLAYBOOK, OP_META, OP_KEEP, OP_AMEND };
 
 struct run_op { /* one allocation: the row and the texts that it points to */
     struct store_run row;
@@ -23,6 +23,7 @@ struct op {
             char *bytes;
             size_t len;
             enum inbox_form form;
+            bool lent;
         } inbox;
         struct {
             int64_t from, to; /* inclusive */
@@ -70,6 +71,9 @@ enum statement {
     STMT_DOC,
     STMT_PLAYBOOK,
     STMT_META,
+    STMT_KEEP,
+    STMT_FORGET,
+    STMT_AMEND,
     STMT_COUNT
 };
 

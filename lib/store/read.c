@@ -185,6 +185,14 @@ int store_each_remembered(struct store *s, int64_t since_us,
     return each_doc(s, stmt, row, ud, err);
 }
 
+int store_each_kept(struct store *s, int (*row)(const char *key, const char *doc, size_t len, void *ud), void *ud,
+                    struct error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = prepare(s, "SELECT key, doc FROM kept ORDER BY key", &stmt, err);
+    return r < 0 ? r : each_doc(s, stmt, row, ud, err);
+}
+
 int store_each_inbox(struct store *s, int64_t after_seq, size_t limit,
                      int (*row)(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len,
                                 void *ud),

@@ -25,6 +25,8 @@ static const char *const steps[] = {
     "CREATE INDEX runs_open ON runs (id) WHERE open = 1;"
     "CREATE INDEX runs_remember ON runs (remember_us) WHERE remember_us > 0;"
     "CREATE INDEX runs_playbook ON runs (playbook, id) WHERE playbook IS NOT NULL;",
+    /* 2: what the core remembers beside its runs */
+    "CREATE TABLE kept (key TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 static const char *const statements[STMT_COUNT] = {
@@ -42,6 +44,9 @@ static const char *const statements[STMT_COUNT] = {
     [STMT_DOC] = "INSERT INTO docs (id, doc) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET doc = ?2",
     [STMT_PLAYBOOK] = "INSERT INTO playbooks (hash, doc) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
     [STMT_META] = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+    [STMT_KEEP] = "INSERT INTO kept (key, doc) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET doc = ?2",
+    [STMT_FORGET] = "DELETE FROM kept WHERE key = ?1 AND ?2 IS NULL",
+    [STMT_AMEND] = "UPDATE docs SET doc = json_set(doc, '$.record.escalations', json(?2)) WHERE id = ?1",
 };
 
 static int errno_of(int rc)

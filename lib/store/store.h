@@ -44,6 +44,9 @@ enum inbox_form {
 /* Returns the row's number: ascending, never used twice, known before the commit. Takes `bytes`. */
 int64_t store_batch_inbox(struct store *s, struct store_batch *b, enum inbox_form form, char *bytes, size_t len,
                           int64_t wall_us);
+/* The same; the bytes stay the caller's, who keeps them until the batch's callback. */
+int64_t store_batch_inbox_lent(struct store *s, struct store_batch *b, enum inbox_form form, const char *bytes,
+                               size_t len, int64_t wall_us);
 void store_batch_inbox_done(struct store_batch *b, int64_t seq);
 
 struct store_run { /* the columns that are searched; texts are copied, NULL allowed where said */
@@ -58,6 +61,10 @@ struct store_run { /* the columns that are searched; texts are copied, NULL allo
 void store_batch_run(struct store_batch *b, const struct store_run *run);
 /* Kept once a hash. */
 void store_batch_playbook(struct store_batch *b, const char *hash, const char *doc);
+/* What the core remembers beside its runs; doc NULL: forgotten. */
+void store_batch_keep(struct store_batch *b, const char *key, const char *doc);
+/* Replaces the escalations (a JSON array) in the record of a run that is over. */
+void store_batch_amend(struct store_batch *b, const char *run, const char *escalations);
 void store_batch_meta(struct store_batch *b, const char *key, const char *value);
 
 typedef void (*store_done_cb)(int result, const struct error *err, void *userdata); /* result 0 or negative errno */
@@ -88,6 +95,8 @@ int store_each_open(struct store *s, int (*row)(const char *id, const char *doc,
 int store_each_remembered(struct store *s, int64_t since_us,
                           int (*row)(const char *id, const char *doc, size_t len, void *ud), void *ud,
                           struct error *err);
+int store_each_kept(struct store *s, int (*row)(const char *key, const char *doc, size_t len, void *ud), void *ud,
+                    struct error *err);
 int store_each_inbox(struct store *s, int64_t after_seq, size_t limit,
                      int (*row)(int64_t seq, enum inbox_form form, int64_t wall_us, const char *bytes, size_t len,
                                 void *ud),
