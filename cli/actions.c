@@ -172,7 +172,7 @@ static void print_record(const json_t *r)
 }
 
 /* People paste the first characters of an id: the newest records are searched for the one that begins so. */
-static int find_id(struct cli *cli, const char *prefix, char **ret)
+int actions_find_id(struct cli *cli, const char *prefix, char **ret)
 {
     *ret = xstrdup(prefix);
     if (strlen(prefix) >= 26)
@@ -202,7 +202,7 @@ static int show(struct cli *cli, int argc, char *argv[])
     _cleanup_free_ char *id = NULL;
     _cleanup_json_ json_t *record = NULL;
     _cleanup_strbuf_ struct strbuf path = STRBUF_INIT;
-    int r = find_id(cli, argv[1], &id);
+    int r = actions_find_id(cli, argv[1], &id);
     if (r != EXIT_OK)
         return r;
     strbuf_puts(&path, "/actions/");
@@ -254,15 +254,17 @@ static int run(struct cli *cli, int argc, char *argv[])
         return list(cli, said ? argc - 1 : argc, said ? argv + 1 : argv);
     if (str_eq(what, "show"))
         return show(cli, argc - 1, argv + 1);
+    if (str_eq(what, "report"))
+        return actions_report(cli, argc - 1, argv + 1);
     if (str_eq(what, "tail"))
         return client_stream(cli, "/events", on_line, cli);
-    return cli_usage(&verb_actions, "'%s' is none of list, show, tail", what);
+    return cli_usage(&verb_actions, "'%s' is none of list, show, report, tail", what);
 }
 
 const struct verb verb_actions = {
     .name = "actions",
     .synopsis = "actions [list [--state S] [--outcome O] [--playbook P] [--target T] [--since 1h] [--until T] [--limit "
-                "N] | show ID | tail]",
+                "N] | show ID | report ID | tail]",
     .summary = "what mendd decided and did: the history, one record, or as it happens",
     .run = run,
 };

@@ -35,6 +35,11 @@ int cli_usage(const struct verb *v, const char *fmt, ...) __attribute__((format(
 extern const struct verb verb_check, verb_plan, verb_test, verb_schema;
 extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status;
 
+/* actions.c: the whole id of one of the newest records, from its first characters. An exit code, having said why. */
+int actions_find_id(struct cli *cli, const char *prefix, char **ret);
+/* actions_report.c */
+int actions_report(struct cli *cli, int argc, char *argv[]);
+
 /* client.c: one request to the daemon. Returns EXIT_OK with the body (JSON, NULL if it is none), or an exit code having
  * said on stderr what went wrong. */
 int client_request(const struct cli *cli, const char *method, const char *path, const json_t *body, json_t **ret);

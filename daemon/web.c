@@ -11,6 +11,7 @@ const struct route web_routes[] = {
     {"POST", "/webhook", api_webhook, true},
     {"GET", "/actions", api_actions, false},
     {"GET", "/actions/{id}", api_action, false},
+    {"GET", "/actions/{id}/report", api_report, false},
     {"GET", "/playbooks", api_playbooks, false},
     {"GET", "/status", api_status, false},
     {"GET", "/events", api_events, false},

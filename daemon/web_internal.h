@@ -101,6 +101,7 @@ void api_webhook_oversized(struct web *w, uint64_t len);
 struct MHD_Response *api_webhook_accepted_one_new(void);
 void api_actions(struct request *req);
 void api_action(struct request *req);
+void api_report(struct request *req);
 void api_playbooks(struct request *req);
 void api_status(struct request *req);
 void api_healthy(struct request *req);
@@ -111,6 +112,9 @@ void api_events(struct request *req);
 void api_events_stop(struct web *w);
 void api_page(struct request *req);
 void api_metrics(struct request *req);
+enum report_form { REPORT_MARKDOWN, REPORT_JSON, REPORT_NEITHER };
+/* What an Accept header wants; NULL or "": Markdown. */
+enum report_form api_report_form(const char *accept);
 /* The bytes of the record inside a journal document {"record": …, "state": …}, without parsing all of it. NULL: none.
  */
 const char *api_record_text(const char *doc, size_t len, size_t *ret_len);

@@ -67,10 +67,14 @@ static bool match_path(const char *path, const char *url, char param[WEB_PARAM_M
     if (!brace)
         return strcmp(path, url) == 0;
     const size_t prefix = (size_t)(brace - path);
-    const char *rest = url + prefix;
-    if (strncmp(path, url, prefix) != 0 || !*rest || strchr(rest, '/') || strlen(rest) >= WEB_PARAM_MAX)
+    const char *rest = url + prefix, *suffix = strchr(brace, '}') + 1; /* "/report" of "/actions/{id}/report" */
+    if (strncmp(path, url, prefix) != 0)
         return false;
-    strcpy(param, rest);
+    const size_t len = strcspn(rest, "/");
+    if (len == 0 || len >= WEB_PARAM_MAX || strcmp(rest + len, suffix) != 0)
+        return false;
+    memcpy(param, rest, len);
+    param[len] = '\0';
     return true;
 }
 
