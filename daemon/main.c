@@ -117,6 +117,7 @@ static int start_engine(struct daemon *d, const struct options *o, struct error 
                                            .playbooks = o->playbooks,
                                            .storage_path = o->storage_path,
                                            .max_body = o->max_body,
+                                           .external_url = o->external_url,
                                            .dry_run = o->dry_run,
                                            .registry = &registry};
     struct faults faults = {0};

@@ -55,6 +55,8 @@ static void add_work(struct strbuf *b, const struct engine_stats *st)
                   st->effects_sent > st->effects_failed ? st->effects_sent - st->effects_failed : 0);
     counter(b, "mendd_checks_total", "Questions asked for checks.", st->checks);
     counter(b, "mendd_escalations_total", "Alerts handed to a person.", st->escalations);
+    counter(b, "mendd_notices_total", "Tries to tell a receiver something.", st->notices_sent);
+    counter(b, "mendd_notices_failed_total", "Of those, the ones that did not get through.", st->notices_failed);
     gauge(b, "mendd_inbox_waiting", "Alerts that wait for the journal or for their decision.",
           (double)st->inbox_waiting);
 }
@@ -119,6 +121,28 @@ static void add_clusters(struct strbuf *b, const json_t *clusters)
     }
 }
 
+/* What stands in the way of repairs, to alert on: a forgotten pause, an open breaker, a storm. */
+static void add_safety(struct strbuf *b, const json_t *status)
+{
+    static const struct {
+        const char *key, *name, *help;
+    } lists[] = {{"paused", "mendd_pauses", "Pauses that stand."},
+                 {"storms", "mendd_storms", "Storms of alerts that are under way."},
+                 {"escalations", "mendd_escalations_open", "Escalations that are not over."},
+                 {"half_way", "mendd_runs_half_way", "Runs that are held between two of their effects."}};
+    size_t i;
+    json_t *item;
+    for (size_t k = 0; k < ARRAY_SIZE(lists); k++)
+        gauge(b, lists[k].name, lists[k].help, (double)json_array_size(json_object_get(status, lists[k].key)));
+    int open = 0, windows = 0;
+    json_array_foreach (json_object_get(status, "breakers"), i, item)
+        open += !str_eq(json_text(item, "state"), "closed");
+    json_array_foreach (json_object_get(status, "maintenance"), i, item)
+        windows += json_bool_or(item, "open", false);
+    gauge(b, "mendd_breakers_open", "Breakers that are open or half-open.", open);
+    gauge(b, "mendd_maintenance_windows_open", "Maintenance windows that are open.", windows);
+}
+
 static double open_files(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -164,6 +188,7 @@ void api_metrics(struct request *req)
     _cleanup_json_ json_t *status = engine_status_new(e);
     add_config(&b, &st);
     add_work(&b, &st);
+    add_safety(&b, status);
     add_journal(&b, &st.store);
     add_clusters(&b, json_object_get(status, "clusters"));
     add_process(&b, st.start_wall_us);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "config/config.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,6 +25,7 @@ enum {
     OPT_WEB_CONFIG,
     OPT_MAX_BODY,
     OPT_ANONYMOUS,
+    OPT_EXTERNAL_URL,
     OPT_STORAGE,
     OPT_LEVEL,
     OPT_FORMAT,
@@ -38,6 +40,7 @@ static const struct option long_options[] = {
     {"web.listen-address", required_argument, NULL, OPT_LISTEN},
     {"web.config.file", required_argument, NULL, OPT_WEB_CONFIG},
     {"web.max-body", required_argument, NULL, OPT_MAX_BODY},
+    {"web.external-url", required_argument, NULL, OPT_EXTERNAL_URL},
     {"web.allow-anonymous", no_argument, NULL, OPT_ANONYMOUS},
     {"storage.path", required_argument, NULL, OPT_STORAGE},
     {"log.level", required_argument, NULL, OPT_LEVEL},
@@ -60,6 +63,7 @@ static const char help[] =
     "      --storage.path=DIR          the journal (default $STATE_DIRECTORY, else " DEFAULT_STORAGE ")\n"
     "      --web.listen-address=ADDR   host:port, [v6]:port or unix:PATH (default " DEFAULT_LISTEN ")\n"
     "      --web.allow-anonymous       listen on an address that others can reach, without authentication\n"
+    "      --web.external-url=URL      where people reach mendd, for the links in notices\n"
     "      --web.max-body=SIZE         largest webhook: bytes, or with KiB, MiB (default 8MiB)\n"
     "      --dry-run                   decide and plan everything, change nothing\n"
     "      --log.level=LEVEL           debug, info, warn, error (default info)\n"
@@ -121,6 +125,13 @@ static int set_option(struct options *o, int option, const char *value)
         return size_parse(value, &o->max_body) < 0
                    ? usage("--web.max-body: '%s' is not a size from 1KiB to 256MiB", value)
                    : 1;
+    case OPT_EXTERNAL_URL: {
+        const char *why;
+        if (!url_ok(value, &why))
+            return usage("--web.external-url: '%s' cannot be used: %s", value, why);
+        o->external_url = value;
+        return 1;
+    }
     case OPT_ANONYMOUS:
         o->allow_anonymous = true;
         return 1;

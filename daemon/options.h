@@ -11,6 +11,7 @@ struct options {
     const char *config_file; /* NULL: none */
     const char **playbooks;  /* NULL-terminated */
     const char *listen_address, *storage_path;
+    const char *external_url; /* or NULL */
     size_t max_body;
     enum log_level log_level;
     enum log_format log_format;

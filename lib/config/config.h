@@ -79,5 +79,8 @@ int playbooks_load(const char *const *paths, const struct config *config, const 
 int playbook_from_json(const json_t *source, const struct config *config, const struct registry *registry,
                        struct playbook **ret, struct error *err);
 
+/* The rules of every URL in the configuration; `ret_why` gets a sentence if it is none. */
+bool url_ok(const char *url, const char **ret_why);
+
 /* Settings for the core; borrows from config, owns only itself. The table is the caller's. */
 void settings_from_config(const struct config *config, struct playbook_table *table, struct settings *ret);

@@ -164,21 +164,32 @@ static void merge_vars(struct loader *l, const struct node *map, struct playbook
         json_object_update(p->vars, l->config->vars);
 }
 
-static void check_verify(struct loader *l, const struct node *map, const struct playbook *p)
+struct verify verify_default(const struct config *c)
 {
-    const struct node *at = node_get(map, "verify");
-    const struct verify *v = &p->verify;
-    if (!at) {
-        if (p->mode == MODE_AUTO)
-            faults_add(l->faults, map, "mode auto needs \"verify\": a repair without proof is no repair");
-        return;
-    }
+    const struct playbook_defaults *from = c ? &c->defaults : &builtin_defaults;
+    return (struct verify){
+        .timeout_ms = from->verify.timeout_ms, .interval_ms = from->verify.interval_ms, .for_ms = from->verify.for_ms};
+}
+
+void check_verify_times(struct loader *l, const struct node *at, const struct verify *v)
+{
     if (v->timeout_ms < MSEC_PER_SEC)
         faults_add(l->faults, at, "verify.timeout must be at least 1s");
     if (v->interval_ms < 100)
         faults_add(l->faults, at, "verify.interval must be at least 100ms");
     if (v->for_ms >= v->timeout_ms)
         faults_add(l->faults, at, "verify.for must be shorter than verify.timeout: it could never pass");
+}
+
+static void check_verify(struct loader *l, const struct node *map, const struct playbook *p)
+{
+    const struct node *at = node_get(map, "verify");
+    if (!at) {
+        if (p->mode == MODE_AUTO)
+            faults_add(l->faults, map, "mode auto needs \"verify\": a repair without proof is no repair");
+        return;
+    }
+    check_verify_times(l, at, &p->verify);
 }
 
 /* What needs a person by its nature never runs by itself. */
@@ -252,9 +263,7 @@ static void fill_defaults(const struct config *c, struct draft *d)
                              .resolve = (enum resolve_mode)from->resolve,
                              .settle_ms = from->settle_ms,
                              .run_timeout_ms = from->run_timeout_ms,
-                             .verify = {.timeout_ms = from->verify.timeout_ms,
-                                        .interval_ms = from->verify.interval_ms,
-                                        .for_ms = from->verify.for_ms},
+                             .verify = verify_default(c),
                              .rollback = true,
                              .escalate = true,
                              .approval_expires_ms = 30 * 60 * MSEC_PER_SEC};

@@ -71,9 +71,6 @@ void fault_suggest(struct loader *l, const struct node *at, const char *word, co
 void read_form(struct loader *l, const struct key *key, const struct node *value, void *field);
 void read_text(struct loader *l, const struct node *value, char **field);
 
-/* One path or URL, for the tests of the rules. */
-bool url_ok(const char *url, const char **ret_why);
-
 /* limits.c */
 extern const struct key limits_keys[];
 struct limits_draft { /* limits as they are read: lists ended by count 0 */
@@ -109,6 +106,8 @@ void read_target(struct loader *l, const struct node *value, struct target_spec 
 
 /* playbook.c */
 extern const struct key playbook_keys[], verify_keys[];
+struct verify verify_default(const struct config *c); /* NULL: mendd's own times */
+void check_verify_times(struct loader *l, const struct node *at, const struct verify *v);
 extern const char *const mode_choices[], *const gitops_choices[], *const class_choices[];
 struct playbook *read_playbook(struct loader *l, const struct node *map);
 bool vars_read(struct loader *l, const struct node *value, json_t **field);

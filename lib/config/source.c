@@ -71,6 +71,16 @@ static json_t *checks_json(const struct check_step *checks, size_t n)
     return list;
 }
 
+static json_t *verify_json(const struct verify *v)
+{
+    json_t *o = json_object();
+    set_duration(o, "timeout", v->timeout_ms);
+    set_duration(o, "interval", v->interval_ms);
+    set_duration(o, "for", v->for_ms);
+    json_object_set_new(o, "checks", checks_json(v->checks, v->n_checks));
+    return o;
+}
+
 static json_t *steps_json(const struct step *steps, size_t n)
 {
     json_t *list = json_array();
@@ -90,6 +100,8 @@ static json_t *steps_json(const struct step *steps, size_t n)
             set_duration(o, "timeout", s->timeout_ms);
         if (s->idempotent)
             json_object_set_new(o, "idempotent", json_true());
+        if (s->verify)
+            json_object_set_new(o, "verify", verify_json(s->verify));
         json_array_append_new(list, o);
     }
     return list;
@@ -128,16 +140,6 @@ static json_t *limits_json(const struct limits *l)
     json_object_set_new(o, "concurrent", json_integer(l->concurrent));
     json_object_set_new(o, "pods", json_integer(l->pods));
     set_duration(o, "expires", l->expires_ms);
-    return o;
-}
-
-static json_t *verify_json(const struct verify *v)
-{
-    json_t *o = json_object();
-    set_duration(o, "timeout", v->timeout_ms);
-    set_duration(o, "interval", v->interval_ms);
-    set_duration(o, "for", v->for_ms);
-    json_object_set_new(o, "checks", checks_json(v->checks, v->n_checks));
     return o;
 }
 

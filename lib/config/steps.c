@@ -36,6 +36,7 @@ const struct key step_keys[] = {
     {"timeout", FORM_DURATION, FIELD(timeout_ms), .doc = "default 60s"},
     {"idempotent", FORM_BOOL, FIELD(idempotent),
      .doc = "whether an effect that cannot be recognised may be sent twice"},
+    {"verify", FORM_MAP, .sub = verify_keys, .read = read_later, .doc = "what must hold before the next step"},
     {0},
 };
 
@@ -123,6 +124,20 @@ static void read_condition(struct loader *l, const struct node *map, struct step
     read_check(l, when ? when : unless, s->condition);
 }
 
+static void read_step_verify(struct loader *l, const struct node *map, struct step *s)
+{
+    const struct node *at = node_get(map, "verify");
+    if (!at)
+        return;
+    s->verify = xnew0(struct verify);
+    *s->verify = verify_default(l->config);
+    s->verify->present = true;
+    if (!want_type(l, at, NODE_MAP))
+        return;
+    read_map(l, at, "\"verify\"", verify_keys, s->verify);
+    check_verify_times(l, at, s->verify);
+}
+
 static void read_step(struct loader *l, const struct node *map, struct step *ret, bool evidence_only)
 {
     struct step_draft draft = {0};
@@ -138,8 +153,10 @@ static void read_step(struct loader *l, const struct node *map, struct step *ret
         s->with = read_with(l, node_get(map, "with"), map, s->action->name, s->action->params);
     else
         s->with = json_object();
-    if (!evidence_only)
+    if (!evidence_only) {
         read_condition(l, map, s);
+        read_step_verify(l, map, s);
+    }
     *ret = draft.s;
 }
 
