@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SUBJECT_MAX = 200, VALUE_MAX = 1000, BODY_MAX = 64 * 1024, RECIPIENTS_MAX = 100 };
+enum { SUBJECT_MAX = 200, VALUE_MAX = 1000, BODY_MAX = 64 * 1024, RECIPIENTS_MAX = 100, LINE_MAX_BYTES = 76 };
 
 /* RFC 5322's form, in English whatever the locale. */
 static char *date_of(int64_t wall_us)
@@ -53,8 +53,11 @@ static void add_mailbox(struct strbuf *b, const char *name, const char *address,
         strbuf_puts(b, address);
         return;
     }
+    const size_t before = b->len;
     mime_phrase(b, name, column);
-    strbuf_printf(b, "\r\n <%s>", address);
+    const bool fits = !memchr(b->data + before, '\n', b->len - before) &&
+                      column + (b->len - before) + strlen(address) + 3 <= LINE_MAX_BYTES;
+    strbuf_printf(b, "%s <%s>", fits ? "" : "\r\n", address);
 }
 
 /* The header To and the envelope, from the same list. */
@@ -123,6 +126,7 @@ static char *text_of(const json_t *notice)
     if (url)
         strbuf_printf(&b, "\n%s: %s\n", plan ? "Look at the plan and approve or reject it" : "More", url);
     if (json_is_object(plan)) {
+        strbuf_printf(&b, "\nmendctl actions approve|reject %s\n", json_text_or(notice, "run", "ID"));
         strbuf_printf(&b, "\nPlan %s\n", json_text_or(plan, "hash", "?"));
         add_list(&b, "Requests that would be sent", json_object_get(plan, "requests"));
         add_list(&b, "Checks that would prove the repair", json_object_get(plan, "checks"));

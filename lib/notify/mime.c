@@ -62,11 +62,24 @@ void mime_header(struct strbuf *b, const char *name, const char *value)
     strbuf_puts(b, "\r\n");
 }
 
+/* Words that need no quotes in front of an address (RFC 5322, 3.2.3). */
+static bool is_atoms(const char *s)
+{
+    for (const char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr(" !#$%&'*+-/=?^_`{|}~", *p))
+            return false;
+    return *s != '\0';
+}
+
 void mime_phrase(struct strbuf *b, const char *name, size_t column)
 {
     _cleanup_free_ char *line = text_line(name, NOTICE_TEXT_MAX);
     if (!is_plain(line) || column + strlen(line) + 2 > LINE_MAX_BYTES) {
         add_words(b, line, column);
+        return;
+    }
+    if (is_atoms(line)) {
+        strbuf_puts(b, line);
         return;
     }
     strbuf_putc(b, '"');

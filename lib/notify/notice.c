@@ -56,52 +56,65 @@ char *text_line(const char *s, size_t max)
     return text_cut(trimmed, max);
 }
 
-static json_t *bounded(const json_t *value, int depth);
+/* What is below the top (labels, annotations, plan, items) shares a budget, so that many long texts do not add up. */
+struct bounds {
+    size_t left;
+};
 
-static json_t *bounded_object(const json_t *object, int depth)
+static json_t *bounded(const json_t *value, int depth, struct bounds *b);
+
+static void spend(struct bounds *b, size_t len)
+{
+    b->left -= len < b->left ? len : b->left;
+}
+
+static json_t *bounded_object(const json_t *object, int depth, struct bounds *b)
 {
     json_t *copy = json_object(), *member;
     const char *key;
     json_object_foreach ((json_t *)object, key, member) {
-        if (json_object_size(copy) >= NOTICE_MEMBERS_MAX)
+        if (json_object_size(copy) >= NOTICE_MEMBERS_MAX || (depth > 0 && b->left == 0))
             break;
         _cleanup_free_ char *name = text_line(key, KEY_MAX);
-        json_object_set_new(copy, name, bounded(member, depth + 1));
+        spend(b, depth > 0 ? strlen(name) : 0);
+        json_object_set_new(copy, name, bounded(member, depth + 1, b));
     }
     return copy;
 }
 
-static json_t *bounded_array(const json_t *array, int depth)
+static json_t *bounded_array(const json_t *array, int depth, struct bounds *b)
 {
     json_t *copy = json_array(), *element;
     size_t i;
     json_array_foreach (array, i, element) {
-        if (i >= NOTICE_ITEMS_MAX)
+        if (i >= NOTICE_ITEMS_MAX || b->left == 0)
             break;
-        json_array_append_new(copy, bounded(element, depth + 1));
+        json_array_append_new(copy, bounded(element, depth + 1, b));
     }
     return copy;
 }
 
-static json_t *bounded(const json_t *value, int depth)
+static json_t *bounded(const json_t *value, int depth, struct bounds *b)
 {
     if (json_is_string(value)) {
         _cleanup_free_ char *text = text_cut(json_string_value(value), NOTICE_TEXT_MAX);
         blank_controls(text, false);
+        spend(b, depth > 1 ? strlen(text) : 0);
         return json_text_new(text, strlen(text));
     }
     if (depth >= DEPTH_MAX && (json_is_object(value) || json_is_array(value)))
         return json_null();
     if (json_is_object(value))
-        return bounded_object(value, depth);
+        return bounded_object(value, depth, b);
     if (json_is_array(value))
-        return bounded_array(value, depth);
+        return bounded_array(value, depth, b);
     return json_copy((json_t *)value);
 }
 
 json_t *notice_bounded_new(const json_t *notice)
 {
-    return bounded(notice, 0);
+    struct bounds b = {.left = NOTICE_NESTED_MAX};
+    return bounded(notice, 0, &b);
 }
 
 char *notice_title(const json_t *notice, size_t max)

@@ -4,10 +4,17 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 
-enum { NOTICE_TEXT_MAX = 4096, NOTICE_MEMBERS_MAX = 64, NOTICE_ITEMS_MAX = 200, NOTICE_FIELDS_MAX = 10 };
+enum {
+    NOTICE_TEXT_MAX = 4096,
+    NOTICE_NESTED_MAX = 128 * 1024, /* of all texts in labels, annotations, plan and items together */
+    NOTICE_MEMBERS_MAX = 64,
+    NOTICE_ITEMS_MAX = 200,
+    NOTICE_FIELDS_MAX = 10
+};
 
 /* A copy with every text at most NOTICE_TEXT_MAX bytes, every object NOTICE_MEMBERS_MAX members, every array
- * NOTICE_ITEMS_MAX elements; control characters other than line break and tab become blanks. */
+ * NOTICE_ITEMS_MAX elements, and what is nested at most NOTICE_NESTED_MAX in all (PagerDuty takes 512 KB); control
+ * characters other than line break and tab become blanks. */
 json_t *notice_bounded_new(const json_t *notice);
 
 /* At most max bytes, cut between UTF-8 characters; what was cut ends in "…". max >= 4. The caller frees. */

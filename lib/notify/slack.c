@@ -133,14 +133,19 @@ static void add_names(json_t *blocks, const char *heading, const json_t *names)
     add_section(blocks, &b);
 }
 
-static void add_plan(json_t *blocks, const json_t *plan)
+static void add_plan(json_t *blocks, const json_t *notice)
 {
+    const json_t *plan = json_object_get(notice, "plan");
     if (!json_is_object(plan))
         return;
     _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
     _cleanup_free_ char *hash = text_line(json_text_or(plan, "hash", "?"), VALUE_MAX);
+    _cleanup_free_ char *run = text_line(json_text_or(notice, "run", "ID"), VALUE_MAX);
     strbuf_puts(&b, "*Plan* ");
     add_escaped(&b, hash, TEXT_MAX);
+    strbuf_puts(&b, "\n`mendctl actions approve|reject ");
+    add_escaped(&b, run, TEXT_MAX - 100);
+    strbuf_putc(&b, '`');
     add_section(blocks, &b);
     add_names(blocks, "*Requests*", json_object_get(plan, "requests"));
     add_names(blocks, "*Proven by*", json_object_get(plan, "checks"));
@@ -214,7 +219,7 @@ int slack_message(const struct receiver *r, const json_t *notice, struct message
     add_header(blocks, notice);
     add_sentence(blocks, notice);
     add_fields(blocks, notice);
-    add_plan(blocks, json_object_get(notice, "plan"));
+    add_plan(blocks, notice);
     add_items(blocks, json_object_get(notice, "items"));
     add_link(blocks, notice);
     add_context(blocks, notice);
