@@ -75,7 +75,7 @@ void plan_note(struct action_plan *plan, const char *fmt, ...)
 int refuse_if_owned(const struct workload *w, struct error *err)
 {
     const json_t *owner = object_controller(w->object);
-    if (!owner)
+    if (!owner || !kind_known(json_text(owner, "kind"))) /* custom resources: the playbook's `gitops` rule */
         return 0;
     return error_set(err, -EPERM, "%s belongs to %s %s, which would revert the change", w->label,
                      json_text_or(owner, "kind", "?"), json_text_or(owner, "name", "?"));

@@ -68,6 +68,7 @@ const struct action action_rollout_restart = {
     .name = "rollout.restart",
     .class = ACTION_EFFECT,
     .reversible = false,
+    .changes_spec = true,
     .params = restart_params,
     .doc = "restarts all pods of a workload, by its own rollout strategy",
     .plan = restart_plan,

@@ -129,6 +129,7 @@ const struct action action_scale = {
     .name = "scale",
     .class = ACTION_EFFECT,
     .reversible = true,
+    .changes_spec = true,
     .params = scale_params,
     .doc = "changes how many replicas a workload has",
     .plan = scale_plan,

@@ -24,9 +24,54 @@ static bool is_protected(const struct core *c, const char *namespace)
     return false;
 }
 
+/* ---- mendd itself ---- */
+
+/* "mendd-6d4cf56db6-x2x7p" is of "mendd": a Deployment's pod has two parts behind the name, a StatefulSet's or
+ * DaemonSet's one. Rather one too many than one too few. */
+static bool pod_is_of(const char *pod, const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+    if (n == 0 || strncmp(pod, name, n) != 0)
+        return false;
+    const char *rest = pod + n;
+    int parts = 0;
+    for (const char *p = rest; *p; p++)
+        parts += *p == '-';
+    return *rest == '\0' || (*rest == '-' && parts <= 2);
+}
+
+static bool is_self(const struct core *c, const char *cluster, const char *kind, const char *namespace,
+                    const char *name)
+{
+    const struct self *self = &c->settings->self;
+    if (!str_eq(cluster, self->cluster))
+        return false;
+    if (str_eq(kind, "Node"))
+        return self->node && str_eq(name, self->node);
+    if (!self->namespace || !str_eq(namespace, self->namespace))
+        return false;
+    return str_eq(kind, "Lease") || (self->pod && pod_is_of(self->pod, name));
+}
+
+/* The object that an effect changes, and what the run works on. */
+static bool touches_self(const struct core *c, const struct run *run)
+{
+    const json_t *o = run->current ? json_object_get(run->current, "object") : NULL;
+    const struct target *t = &run->target;
+    if (o && is_self(c, t->cluster, json_text(o, "kind"), json_text(o, "namespace"), json_text(o, "name")))
+        return true;
+    for (size_t i = 0; i < t->n_owners; i++)
+        if (is_self(c, t->cluster, t->owners[i].kind, t->owners[i].namespace, t->owners[i].name))
+            return true;
+    return t->name && is_self(c, t->cluster, t->kind, t->namespace, t->name);
+}
+
 enum guard_answer guard_protected(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
 {
     (void)set;
+    if (touches_self(c, run))
+        return guard_final(ret, REASON_PROTECTED_NAMESPACE,
+                           xstrdup("that is mendd itself, or its node: it never touches what it runs on"));
     if (run->playbook->protected_allowed)
         return GUARD_PASS;
     const char *found = is_protected(c, run->target.namespace) ? run->target.namespace : NULL;
@@ -47,27 +92,36 @@ static bool object_opts_out(const struct core *c, const json_t *object)
     return key && str_eq(json_path_text(object, "metadata", "annotations", key, NULL), "true");
 }
 
+/* 0 with the object; -EAGAIN; else as answer_error(), with words. */
+int guard_read(struct askset *set, const char *cluster, const char *api_version, const char *kind,
+               const char *namespace, const char *name, const json_t **ret_object, struct error *err)
+{
+    struct kind k;
+    int r = kind_find(&set->asks, cluster, api_version, kind, &k, err);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *path = kube_path(&k, k.namespaced ? namespace : NULL, name, NULL);
+    const json_t *answer = ask_kube(&set->asks, cluster, path);
+    if (!answer)
+        return -EAGAIN;
+    _cleanup_free_ char *what = xasprintf("GET %s%s%s \"%s\"%s%s", k.plural, *k.group ? "." : "", k.group, name,
+                                          namespace ? " in " : "", namespace ? namespace : "");
+    *ret_object = answer_body(answer);
+    return answer_error(answer, what, err);
+}
+
 /* One object's annotation. Only the namespace may be unreadable: then it is taken as not annotated. */
 static enum guard_answer look_in(struct core *c, struct run *run, struct askset *set, const char *cluster,
                                  const char *api_version, const char *kind, const char *namespace, const char *name,
                                  struct guard_result *ret)
 {
-    struct kind k;
     _cleanup_error_ struct error err = ERROR_NONE;
+    const json_t *object = NULL;
     bool is_namespace = str_eq(kind, "Namespace");
-    int r = kind_find(&set->asks, cluster, api_version, kind, &k, &err);
+    int r = guard_read(set, cluster, api_version, kind, namespace, name, &object, &err);
     if (r == -EAGAIN)
         return GUARD_ASKING;
-    if (r < 0)
-        return guard_final(ret, r == -EACCES ? REASON_FORBIDDEN : REASON_NO_TARGET, xstrdup(error_message(&err)));
-    _cleanup_free_ char *path = kube_path(&k, k.namespaced ? namespace : NULL, name, NULL);
-    const json_t *answer = ask_kube(&set->asks, cluster, path);
-    if (!answer)
-        return GUARD_ASKING;
-    _cleanup_free_ char *what = xasprintf("GET %s%s%s \"%s\"%s%s", k.plural, *k.group ? "." : "", k.group, name,
-                                          namespace ? " in " : "", namespace ? namespace : "");
-    r = answer_error(answer, what, &err);
-    if (r == 0 && object_opts_out(c, answer_body(answer)))
+    if (r == 0 && object_opts_out(c, object))
         return guard_final(
             ret, REASON_OPTED_OUT,
             xasprintf("%s %s is annotated %s=true: mendd leaves it alone", kind, name, c->settings->ignore_annotation));

@@ -106,6 +106,7 @@ struct action {
     const char *name; /* noun.verb */
     enum action_class class;
     bool reversible;            /* whether its effects have an inverse (mendctl check warns) */
+    bool changes_spec;          /* of the workload: who owns it (GitOps, a custom resource) would revert that */
     const struct param *params; /* ended by name == NULL */
     const char *doc;            /* one line */
     /* 0 with the plan; -EAGAIN: questions were asked, run me again; another negative errno: refused, the error says
