@@ -83,7 +83,7 @@ json_t *decide_new(const struct loaded *l, const struct alert *alert, struct now
     settings.dry_run = true;
     _cleanup_(core_freep) struct core *core = core_new(&cli_registry, &settings, 1);
     struct deciding d = {.core = core, .now = now, .answer = answer, .userdata = userdata};
-    const struct event first = {.type = EVENT_ALERT, .alert = alert};
+    const struct event first = {.type = EVENT_ALERT, .own = true, .alert = alert};
     turn(&d, &first);
     for (int i = 0; i < MAX_TURNS && !is_done(d.record); i++) {
         const int64_t next_us = core_next_boot_us(core);

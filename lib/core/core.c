@@ -153,6 +153,7 @@ static void handle_resume(struct core *c, int64_t last_alive_wall_us)
     for (size_t i = 0; i < n; i++)
         list[i]->arrival = c->next_arrival++;
     for (size_t i = 0; i < n; i++)
+    storms_resume(c);
         run_resume(c, list[i]);
     for (size_t i = 0; i < n; i++)
         run_advance(c, list[i]);

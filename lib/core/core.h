@@ -36,6 +36,7 @@ enum event_type {
 struct event {
     enum event_type type;
     int64_t inbox_seq; /* ALERT, MALFORMED: its row in the inbox; 0: none (tests, replay) */
+    bool own;          /* ALERT: one of mendd's own names is played (mendctl plan, test); the webhook's are refused */
     union {
         const struct alert *alert; /* borrowed */
         struct {

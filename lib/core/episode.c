@@ -90,9 +90,11 @@ static void decide(struct core *c, struct run *run)
     open_episode(c, run);
     if (!p) {
         bool unjudged = err.code < 0;
-        run_end(c, run, OUTCOME_SKIPPED, REASON_NO_PLAYBOOK, unjudged || s->escalate_unmatched,
+        run_end(c, run, OUTCOME_SKIPPED, REASON_NO_PLAYBOOK, unjudged || s->escalate_unmatched || run->storm,
                 unjudged ? "no playbook was chosen: %s" : "no playbook matches this alert%s",
-                unjudged ? error_message(&err) : "");
+                unjudged     ? error_message(&err)
+                : run->storm ? ": a storm that mendd has no repair for; what waits for its end is not told one by one"
+                             : "");
         return;
     }
     run->playbook = playbook_ref(p);
@@ -115,7 +117,7 @@ static void decide(struct core *c, struct run *run)
 static void handle_resolved(struct core *c, struct run *run)
 {
     record_time(c, run, "resolved");
-    record_event(c, run, "Alertmanager reports the alert resolved");
+    record_event(c, run, run->storm ? "the storm is over" : "Alertmanager reports the alert resolved");
     run->cleared = true;
     run_dirty(c, run);
     escalation_cleared(c, run->id);
@@ -139,9 +141,8 @@ void episode_malformed(struct core *c, const struct event *event)
     core_inbox_done(c, event->inbox_seq);
 }
 
-void episode_alert(struct core *c, const struct event *event)
+struct run *episode_take(struct core *c, const struct alert *a)
 {
-    const struct alert *a = event->alert;
     _cleanup_json_ json_t *alert = alert_to_json(a);
     core_inbox_done(c, event->inbox_seq);
     if (alert_name_is_internal(alert_name(a))) {
@@ -154,12 +155,26 @@ void episode_alert(struct core *c, const struct event *event)
     } else if (open) {
         handle_resolved(c, open);
     } else if (a->firing || !was_seen(c, a->fingerprint)) {
-        struct run *run = run_new(c, alert, a->firing);
+        struct run *run = open = run_new(c, alert, a->firing);
+        run->storm = str_eq(alert_name(a), "MenddStorm");
         if (a->firing) {
             decide(c, run);
-            return;
+            return run;
         }
         record_time(c, run, "resolved");
+    return open;
+}
+
+void episode_alert(struct core *c, const struct event *event)
+{
+    const struct alert *a = event->alert;
+    core_inbox_done(c, event->inbox_seq);
+    if (event->own || !alert_name_is_internal(alert_name(a))) {
+        episode_take(c, a);
+        return;
+    }
+    _cleanup_json_ json_t *alert = alert_to_json(a);
+    malformed(c, alert, "its name is one of mendd's own");
         run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
                 "the alert came already resolved and was not seen firing");
     }

@@ -60,25 +60,26 @@ struct round {
 };
 
 enum phase {
-    PHASE_DELAY,     /* grace before anything is looked at */
-    PHASE_RECHECK,   /* what held the run is gone: does the alert still fire? */
-    PHASE_TARGET,    /* the target is looked up */
-    PHASE_GUARDS,    /* may it act? */
-    PHASE_WAITING,   /* a waiting guard holds it */
-    PHASE_PLAN,      /* modes plan and approve, --dry-run: the first rung's requests */
-    PHASE_APPROVAL,  /* a person must say yes */
-    PHASE_DIAGNOSE,  /* evidence */
-    PHASE_PRECHECK,  /* already healthy? */
-    PHASE_STEP,      /* begin the step at (rung, step) */
-    PHASE_CONDITION, /* its if/unless */
-    PHASE_STEP_PLAN, /* its plan */
-    PHASE_SEND,      /* the next effect: guards, intention, out */
-    PHASE_SENT,      /* wait for its answer */
-    PHASE_READ,      /* unknown outcome: look before anything else */
-    PHASE_BACKOFF,   /* send again later */
-    PHASE_HELD,      /* a waiting guard holds the next effect of a run that is half-way */
-    PHASE_COME_BACK, /* settle_each: the pods must be Ready before the next effect */
-    PHASE_STEP_WAIT, /* the action `wait` */
+    PHASE_DELAY,       /* grace before anything is looked at */
+    PHASE_RECHECK,     /* what held the run is gone: does the alert still fire? */
+    PHASE_TARGET,      /* the target is looked up */
+    PHASE_GUARDS,      /* may it act? */
+    PHASE_WAITING,     /* a waiting guard holds it */
+    PHASE_PLAN,        /* modes plan and approve, --dry-run: the first rung's requests */
+    PHASE_APPROVAL,    /* a person must say yes */
+    PHASE_DIAGNOSE,    /* evidence */
+    PHASE_PRECHECK,    /* already healthy? */
+    PHASE_STEP,        /* begin the step at (rung, step) */
+    PHASE_CONDITION,   /* its if/unless */
+    PHASE_STEP_PLAN,   /* its plan */
+    PHASE_SEND,        /* the next effect: guards, intention, out */
+    PHASE_SENT,        /* wait for its answer */
+    PHASE_READ,        /* unknown outcome: look before anything else */
+    PHASE_BACKOFF,     /* send again later */
+    PHASE_HELD,        /* a waiting guard holds the next effect of a run that is half-way */
+    PHASE_COME_BACK,   /* settle_each: the pods must be Ready before the next effect */
+    PHASE_STEP_WAIT,   /* the action `wait` */
+    PHASE_STEP_VERIFY, /* what the step did must hold before the next one */
     PHASE_VERIFY,
     PHASE_SETTLE,
     PHASE_ROLLBACK, /* the next effect to undo */
@@ -120,6 +121,7 @@ struct run {
     bool rolling;         /* rolling back */
     bool approved;        /* a person said yes to the plan of this rung */
     bool storm;           /* the run of a storm: its own storm does not hold it */
+    bool storm_counted;   /* its target was counted, once */
     bool held_told;       /* that it stands half-way was escalated */
     bool probing;         /* the one run that a half-open breaker lets try */
     enum cancel cancel;   /* an operator wants it to stop */
@@ -316,7 +318,12 @@ void episode_remember(struct core *c, const char *fingerprint);
 void episodes_prune(struct core *c);
 void episodes_free(struct core *c);
 
-void episode_internal(struct core *c, json_t *labels, json_t *annotations, const char *starts, bool firing);
+/* The webhook's alerts and mendd's own go the same way from here. The run that it belongs to now, valid in this call of
+ * core_handle(); NULL: none. */
+struct run *episode_take(struct core *c, const struct alert *alert);
+/* internal_alert.c: an alert of mendd's own, as texts; `starts` RFC 3339. Borrows all. The run as episode_take(). */
+struct run *episode_internal(struct core *c, const json_t *labels, const json_t *annotations, const char *starts,
+                             bool firing);
 
 /* Modules that remember beside the runs. Each has its guard's predicate (told cheaply, nothing is read, nothing is
  * said), its guard, its keep, and its reset. Times in documents are wall clock. */
@@ -368,7 +375,8 @@ json_t *budgets_status_new(const struct core *c);
 void storm_target(struct core *c, struct run *run); /* a run of an alert has its target: it counts */
 bool storm_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_run);
 void storm_tick(struct core *c);
-void storm_ended(struct core *c, struct run *run); /* a run with run->storm is over */
+void storm_settles(struct core *c, const struct run *run); /* a run did its work and waits for its alert to clear */
+void storm_ended(struct core *c, struct run *run);         /* a run with run->storm is over */
 void storms_free(struct core *c);
 json_t *storms_doc_new(const struct core *c);
 int storms_restore(struct core *c, const json_t *doc, struct error *err);
@@ -377,6 +385,7 @@ json_t *storms_status_new(const struct core *c);
 /* escalation.c: who is told what, when, until somebody is on it or it is over */
 void escalation_begin(struct core *c, struct run *run, enum reason reason, const char *message);
 void escalation_approval(struct core *c, struct run *run);       /* a plan waits */
+void storms_resume(struct core *c); /* with the runs restored, before they go on */
 void escalation_approval_over(struct core *c, struct run *run);  /* approved, rejected, expired, cleared */
 void escalation_cleared(struct core *c, const char *run);        /* its alert was resolved, or its episode is closed */
 void escalation_repaired(struct core *c, const struct run *run); /* for the digest */
@@ -402,7 +411,9 @@ void limits_prune(struct core *c);
 void limits_shift(struct core *c, int64_t delta_us); /* the wall clock was set */
 void limits_set_keys(struct core *c, struct run *run);
 bool limits_is_next(const struct core *c, const struct run *run); /* in the line of its first owner */
-/* The run that stands in the way of taking all locks, or NULL. */
+/* The run that stands in the way of taking all locks, or NULL. What a storm holds between two steps, or what only
+ * settles, does not stand in the way of the storm's own run: limits_lock() takes its locks, and it lines up for them.
+ */
 const struct run *limits_lock_blocker(const struct core *c, const struct run *run);
 void limits_lock(struct core *c, struct run *run);
 void limits_line_up(struct core *c, struct run *run);
@@ -439,6 +450,8 @@ enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *se
 enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */
 /* Whether the same still holds it, told cheaply: thousands may wait while one is let in. */
+int guard_read(struct askset *set, const char *cluster, const char *api_version, const char *kind,
+               const char *namespace, const char *name, const json_t **ret_object, struct error *err);
 bool guards_still_held(const struct core *c, const struct run *run);
 enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret);
 
@@ -497,17 +510,21 @@ void run_give_up(struct core *c, struct run *run, enum reason reason, const char
 bool phase_send(struct core *c, struct run *run);
 bool phase_sent(struct core *c, struct run *run);
 bool phase_read(struct core *c, struct run *run);
+void step_verified(struct core *c, struct run *run);
 bool phase_backoff(struct core *c, struct run *run);
 /* run_verify.c, run_settle.c, run_rollback.c */
 void run_begin_verify(struct core *c, struct run *run);
 bool phase_verify(struct core *c, struct run *run);
 void run_begin_settle(struct core *c, struct run *run, bool healthy);
+/* Whether nothing of the present step was ever sent: then its plan may be made again. */
+bool run_step_untouched(const struct run *run);
 bool phase_settle(struct core *c, struct run *run);
 void settle_posted(struct core *c, struct run *run, size_t peer, const json_t *answer);
 void run_begin_rollback(struct core *c, struct run *run);
 bool phase_rollback(struct core *c, struct run *run);
 bool phase_undo_read(struct core *c, struct run *run);
 /* Whoever sent the effect hears how it went, or that it may not be sent. */
+void run_begin_step_verify(struct core *c, struct run *run);
 void rollback_effect_refused(struct core *c, struct run *run, const char *message);
 void rollback_effect_ended(struct core *c, struct run *run, bool done, const char *message);
 

@@ -127,19 +127,33 @@ void limits_set_keys(struct core *c, struct run *run)
 
 /* ---- locks ---- */
 
+/* A storm's own run is served first: what the storm holds, between two steps or before the first, and what only settles
+ * gives way to it. */
+static bool gives_way(const struct core *c, const struct run *other, const struct run *run)
+{
+    const char *who = NULL;
+    int64_t until_us;
+    if (!run->storm || other->storm)
+        return false;
+    if (!other->locked)
+        return storm_holds(c, other, &until_us, &who);
+    return (other->phase == PHASE_HELD && other->held == REASON_STORM) || other->phase == PHASE_SETTLE;
+}
+
 const struct run *limits_lock_blocker(const struct core *c, const struct run *run)
 {
     if (run->locked)
         return NULL;
     for (size_t i = 0; i < run->n_keys; i++) {
         const struct owner *o = owner_find(c, run->keys[i]);
-        if (o && o->holder && o->holder != run)
+        if (o && o->holder && o->holder != run && !gives_way(c, o->holder, run))
             return o->holder;
     }
     for (size_t i = 0; i < run->n_keys; i++) {
         const struct owner *o = owner_find(c, run->keys[i]);
-        if (o && o->n_line > 0 && o->line[0]->arrival < run->arrival)
-            return o->line[0];
+        for (size_t k = 0; o && k < o->n_line && o->line[k]->arrival < run->arrival; k++)
+            if (!gives_way(c, o->line[k], run))
+                return o->line[k];
     }
     return NULL;
 }
@@ -150,11 +164,30 @@ bool limits_is_next(const struct core *c, const struct run *run)
     return !o || o->n_line == 0 || o->line[0] == run;
 }
 
+/* All of them: locks are held all or none. */
+static void give_locks(struct core *c, struct run *from, const struct run *to)
+{
+    for (size_t i = 0; i < from->n_keys; i++) {
+        struct owner *o = owner_find(c, from->keys[i]);
+        if (o && o->holder == from)
+            o->holder = NULL;
+    }
+    from->locked = false;
+    if (from->phase == PHASE_HELD)
+        limits_line_up(c, from);
+    _cleanup_free_ char *words = xasprintf("its lock goes to run %s, which repairs the storm", to->id);
+    record_event(c, from, words);
+}
+
 void limits_lock(struct core *c, struct run *run)
 {
     limits_leave_line(c, run);
-    for (size_t i = 0; i < run->n_keys; i++)
-        owner_get(c, run->keys[i])->holder = run;
+    for (size_t i = 0; i < run->n_keys; i++) {
+        struct owner *o = owner_get(c, run->keys[i]);
+        if (o->holder && o->holder != run)
+            give_locks(c, o->holder, run);
+        o->holder = run;
+    }
     run->locked = true;
 }
 

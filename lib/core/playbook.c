@@ -20,6 +20,13 @@ static void check_step_clear(struct check_step *c)
     free(c->cluster);
 }
 
+static void check_steps_free(struct check_step *checks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        check_step_clear(&checks[i]);
+    free(checks);
+}
+
 static void step_clear(struct step *s)
 {
     free(s->name);
@@ -28,6 +35,9 @@ static void step_clear(struct step *s)
     if (s->condition)
         check_step_clear(s->condition);
     free(s->condition);
+    if (s->verify)
+        check_steps_free(s->verify->checks, s->verify->n_checks);
+    free(s->verify);
 }
 
 static void steps_free(struct step *steps, size_t n)
@@ -35,13 +45,6 @@ static void steps_free(struct step *steps, size_t n)
     for (size_t i = 0; i < n; i++)
         step_clear(&steps[i]);
     free(steps);
-}
-
-static void check_steps_free(struct check_step *checks, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        check_step_clear(&checks[i]);
-    free(checks);
 }
 
 static void target_spec_clear(struct target_spec *t)

@@ -35,6 +35,7 @@ struct step {
     char *cluster;
     struct check_step *condition; /* `if:` or `unless:`, or NULL */
     bool negate;                  /* `unless:` */
+    struct verify *verify;        /* what must hold before the next step, or NULL */
     bool on_error_continue, idempotent;
     int64_t timeout_ms; /* 0: the default (60 s) */
     int line;

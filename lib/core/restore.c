@@ -10,15 +10,31 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const phase_names[PHASE_COUNT] = {
-    [PHASE_DELAY] = "delay",         [PHASE_RECHECK] = "recheck",     [PHASE_TARGET] = "target",
-    [PHASE_GUARDS] = "guards",       [PHASE_WAITING] = "waiting",     [PHASE_PLAN] = "plan",
-    [PHASE_APPROVAL] = "approval",   [PHASE_DIAGNOSE] = "diagnose",   [PHASE_PRECHECK] = "precheck",
-    [PHASE_STEP] = "step",           [PHASE_CONDITION] = "condition", [PHASE_STEP_PLAN] = "step_plan",
-    [PHASE_SEND] = "send",           [PHASE_SENT] = "sent",           [PHASE_READ] = "read",
-    [PHASE_BACKOFF] = "backoff",     [PHASE_HELD] = "held",           [PHASE_COME_BACK] = "come_back",
-    [PHASE_STEP_WAIT] = "step_wait", [PHASE_VERIFY] = "verify",       [PHASE_SETTLE] = "settle",
-    [PHASE_ROLLBACK] = "rollback",   [PHASE_UNDO_READ] = "undo_read", [PHASE_DONE] = "done"};
+static const char *const phase_names[PHASE_COUNT] = {[PHASE_DELAY] = "delay",
+                                                     [PHASE_RECHECK] = "recheck",
+                                                     [PHASE_TARGET] = "target",
+                                                     [PHASE_GUARDS] = "guards",
+                                                     [PHASE_WAITING] = "waiting",
+                                                     [PHASE_PLAN] = "plan",
+                                                     [PHASE_APPROVAL] = "approval",
+                                                     [PHASE_DIAGNOSE] = "diagnose",
+                                                     [PHASE_PRECHECK] = "precheck",
+                                                     [PHASE_STEP] = "step",
+                                                     [PHASE_CONDITION] = "condition",
+                                                     [PHASE_STEP_PLAN] = "step_plan",
+                                                     [PHASE_SEND] = "send",
+                                                     [PHASE_SENT] = "sent",
+                                                     [PHASE_READ] = "read",
+                                                     [PHASE_BACKOFF] = "backoff",
+                                                     [PHASE_HELD] = "held",
+                                                     [PHASE_COME_BACK] = "come_back",
+                                                     [PHASE_STEP_WAIT] = "step_wait",
+                                                     [PHASE_STEP_VERIFY] = "step_verify",
+                                                     [PHASE_VERIFY] = "verify",
+                                                     [PHASE_SETTLE] = "settle",
+                                                     [PHASE_ROLLBACK] = "rollback",
+                                                     [PHASE_UNDO_READ] = "undo_read",
+                                                     [PHASE_DONE] = "done"};
 
 struct time_field {
     const char *name;
@@ -50,7 +66,7 @@ struct flag_field {
 static const struct flag_field flag_fields[] = {FLAG_FIELD(parked),    FLAG_FIELD(cleared),  FLAG_FIELD(refired),
                                                 FLAG_FIELD(acted),     FLAG_FIELD(began),    FLAG_FIELD(healthy),
                                                 FLAG_FIELD(rolling),   FLAG_FIELD(approved), FLAG_FIELD(storm),
-                                                FLAG_FIELD(held_told), FLAG_FIELD(probing)};
+                                                FLAG_FIELD(held_told), FLAG_FIELD(probing),  FLAG_FIELD(storm_counted)};
 
 static bool *flag_of(const struct run *run, const struct flag_field *f)
 {

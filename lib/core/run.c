@@ -99,8 +99,9 @@ static bool (*const handlers[PHASE_COUNT])(struct core *c, struct run *run) = {
     [PHASE_STEP] = phase_step,           [PHASE_CONDITION] = phase_condition, [PHASE_STEP_PLAN] = phase_step_plan,
     [PHASE_SEND] = phase_send,           [PHASE_SENT] = phase_sent,           [PHASE_READ] = phase_read,
     [PHASE_BACKOFF] = phase_backoff,     [PHASE_HELD] = phase_held,           [PHASE_COME_BACK] = phase_come_back,
-    [PHASE_STEP_WAIT] = phase_step_wait, [PHASE_VERIFY] = phase_verify,       [PHASE_SETTLE] = phase_settle,
-    [PHASE_ROLLBACK] = phase_rollback,   [PHASE_UNDO_READ] = phase_undo_read, [PHASE_DONE] = phase_done,
+    [PHASE_STEP_WAIT] = phase_step_wait, [PHASE_STEP_VERIFY] = phase_verify,  [PHASE_VERIFY] = phase_verify,
+    [PHASE_SETTLE] = phase_settle,       [PHASE_ROLLBACK] = phase_rollback,   [PHASE_UNDO_READ] = phase_undo_read,
+    [PHASE_DONE] = phase_done,
 };
 
 void run_wake_at(struct run *run, int64_t boot_us)

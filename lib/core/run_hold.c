@@ -2,8 +2,9 @@
  *
  * Before its first effect a held run gives up its lock and waits in PHASE_WAITING, so that two never wait for each
  * other. Half-way it keeps its lock and waits in PHASE_HELD; the time that it stands still counts for no deadline. Held
- * longer than limits.expires it gives up and puts back what it changed. Only a pause holds the rollback too: then a
- * person is told once that the run stands half-way, and it waits on. */
+ * longer than limits.expires it gives up and puts back what it changed. Held by a storm it gives its lock to the
+ * storm's own run if that one needs it, lines up for it, and has it again before anything else. Only a pause holds the
+ * rollback too: then a person is told once that the run stands half-way, and it waits on. */
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/internal.h"
@@ -31,6 +32,10 @@ void run_hold(struct core *c, struct run *run, const struct guard_result *g)
         }
         run->phase = PHASE_HELD;
         askset_close(c, run, &run->guards);
+        if (!run->locked)
+            limits_line_up(c, run);
+        if (g->reason == REASON_STORM) /* its lock may be wanted by the storm's own run */
+            c->recheck = true;
         tell_held(c, run, g);
         run_wake_at(run, g->until_us);
         return;
@@ -64,7 +69,7 @@ static void go_on(struct core *c, struct run *run)
     record_event(c, run, "what held it is gone: going on");
     askset_close(c, run, &run->set); /* what was read before is old */
     askset_close(c, run, &run->guards);
-    run->phase = PHASE_SEND;
+    run->phase = !run->rolling && run_step_untouched(run) ? PHASE_STEP : PHASE_SEND;
 }
 
 static bool too_long(struct core *c, struct run *run, const struct guard_result *g)
@@ -90,6 +95,8 @@ static bool too_long(struct core *c, struct run *run, const struct guard_result 
 bool phase_held(struct core *c, struct run *run)
 {
     struct guard_result g;
+    if (!run->locked && !limits_lock_blocker(c, run))
+        limits_lock(c, run);
     enum guard_answer a = run->rolling ? guards_undo_waiting(c, run, &g) : guards_waiting(c, run, &g);
     bool again = a == GUARD_PASS;
     if (a == GUARD_PASS) {
@@ -97,7 +104,7 @@ bool phase_held(struct core *c, struct run *run)
     } else {
         tell_held(c, run, &g);
         if (c->now.boot_us >= run->expires_us && !run->held_told)
-            again = too_long(c, run, &g);
+            again = run->locked && too_long(c, run, &g); /* without its lock nothing may be put back */
         else if (c->now.boot_us < run->expires_us)
             run_wake_at(run, run->expires_us);
         if (!again)
@@ -134,6 +141,8 @@ bool run_cancelled(struct core *c, struct run *run)
 {
     if (run->cancel == CANCEL_NO || !between_steps(run))
         return false;
+    if (run->cancel == CANCEL_ROLLBACK && run->phase == PHASE_HELD && !run->locked)
+        return false; /* a storm's run works there: as soon as the lock is back */
     const char *by = json_text_or(run->record, "cancelled_by", "somebody");
     bool rollback = run->cancel == CANCEL_ROLLBACK && run->acted;
     run->cancel = CANCEL_NO;

@@ -23,11 +23,10 @@ static void plan_note(struct run *run, const struct step *step, const char *note
     json_array_append_new(json_object_get(plan_of(run), "notes"), entry);
 }
 
-static void plan_checks(struct run *run)
+static void plan_checks(struct run *run, const struct verify *v)
 {
     json_t *list = json_object_get(plan_of(run), "checks");
-    const struct verify *v = &run->playbook->verify;
-    for (size_t i = 0; v->present && i < v->n_checks; i++) {
+    for (size_t i = 0; v && i < v->n_checks; i++) {
         _cleanup_error_ struct error err = ERROR_NONE;
         _cleanup_json_ json_t *with = NULL;
         _cleanup_free_ char *cluster = NULL;
@@ -73,7 +72,10 @@ static int condition(struct core *c, struct run *run, const struct step *step)
 static bool finish(struct core *c, struct run *run)
 {
     enum reason reason = run->reason;
-    plan_checks(run);
+    const struct rung *rung = &run->playbook->ladder[run->rung];
+    for (size_t i = 0; i < rung->n_steps; i++)
+        plan_checks(run, rung->steps[i].verify);
+    plan_checks(run, run->playbook->verify.present ? &run->playbook->verify : NULL);
     run_dirty(c, run);
     size_t n = json_array_size(json_object_get(plan_of(run), "requests"));
     if (reason == REASON_AWAITING_APPROVAL)

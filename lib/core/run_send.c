@@ -57,8 +57,7 @@ static json_t *next_pending(const struct run *run)
     return NULL;
 }
 
-/* Whether nothing of this step was ever sent: then its plan may be made again. */
-static bool untouched(const struct run *run)
+bool run_step_untouched(const struct run *run)
 {
     size_t i;
     json_t *e;
@@ -138,6 +137,8 @@ static bool guard_and_send(struct core *c, struct run *run)
     bool again = true;
     if (a == GUARD_PASS) {
         send_now(c, run);
+        if (!run->locked) /* given to a storm's run, or not there after a restart: it is free again */
+            limits_lock(c, run);
     } else if (a == GUARD_FINAL) {
         guard_stops(c, run, &g);
     } else if (a == GUARD_WAIT) {
@@ -188,7 +189,7 @@ bool phase_send(struct core *c, struct run *run)
     }
     if (run->rolling)
         return guard_and_undo(c, run);
-    if (untouched(run) && run->set.epoch != c->epoch) {
+    if (run_step_untouched(run) && run->set.epoch != c->epoch) {
         askset_close(c, run, &run->set);
         run->phase = PHASE_STEP;
         return true;

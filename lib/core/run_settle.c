@@ -11,7 +11,7 @@
 static bool posts(const struct core *c, const struct run *run)
 {
     enum resolve_mode m = run->playbook->resolve;
-    if (run->healthy)
+    if (run->healthy || run->storm) /* a storm is over when mendd says so (storm.c) */
         return false;
     return m == RESOLVE_POST || (m == RESOLVE_DEFAULT && !c->settings->has_prometheus);
 }
@@ -36,6 +36,7 @@ void run_begin_settle(struct core *c, struct run *run, bool healthy)
                  healthy                         ? "already healthy"
                  : run->playbook->verify.present ? "verified"
                                                  : "the steps are done");
+    storm_settles(c, run);
 }
 
 /* ---- posting ---- */
@@ -154,7 +155,7 @@ static bool still_firing(struct core *c, struct run *run)
 
 static bool settle_over(struct core *c, struct run *run)
 {
-    bool fires = run->last_look == VERDICT_FAIL || run->refired;
+    bool fires = run->last_look == VERDICT_FAIL || run->refired || run->storm;
     char text[TIME_TEXT_MAX];
     duration_format(run->playbook->settle_ms, text);
     if (run->healthy && (fires || c->settings->n_alertmanagers > 0)) {
@@ -203,11 +204,11 @@ static bool post_in_flight(const struct run *run)
 bool phase_settle(struct core *c, struct run *run)
 {
     if (run->cleared)
-        return resolved(c, run, "Alertmanager reports the alert resolved");
+        return resolved(c, run, run->storm ? "the storm is over" : "Alertmanager reports the alert resolved");
     post(c, run);
     if (run->round.active)
         return round_done(c, run) && looked(c, run);
-    bool can_look = c->cleared_check.check && c->settings->n_alertmanagers > 0;
+    bool can_look = c->cleared_check.check && c->settings->n_alertmanagers > 0 && !run->storm;
     if (!can_look && c->now.boot_us >= run->settle_deadline_us)
         return settle_over(c, run);
     int64_t next = can_look ? run->settle_next_us : run->settle_deadline_us;

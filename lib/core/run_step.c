@@ -113,6 +113,20 @@ bool phase_condition(struct core *c, struct run *run)
     return true;
 }
 
+/* Its effects are done, or its time to wait is over. */
+static void step_done(struct core *c, struct run *run)
+{
+    if (run_step_now(run)->verify)
+        run_begin_step_verify(c, run);
+    else
+        next_step(c, run, "done", NULL);
+}
+
+void step_verified(struct core *c, struct run *run)
+{
+    next_step(c, run, "done", NULL);
+}
+
 /* The effects of a plan, frozen: from here on they are what the journal says. */
 static void keep_effects(struct run *run, const json_t *effects, const char *cluster)
 {
@@ -204,7 +218,7 @@ bool phase_step_wait(struct core *c, struct run *run)
         run_wake_at(run, run->step_wait_us);
         return false;
     }
-    next_step(c, run, "done", NULL);
+    step_done(c, run);
     return true;
 }
 
@@ -226,7 +240,7 @@ bool step_effects_go_on(struct core *c, struct run *run)
     bool settle = run->current && json_bool_or(run->current, "settle_each", false);
     run->current = NULL;
     if (!has_pending(run)) {
-        next_step(c, run, "done", NULL);
+        step_done(c, run);
     } else if (settle && c->ready_check.check) {
         run->verify_next_us = c->now.boot_us;
         run->phase = PHASE_COME_BACK;
@@ -270,12 +284,13 @@ void step_failed(struct core *c, struct run *run, enum reason reason, const char
     drop_pending(run);
     round_close(c, run);
     core_note(c, run, NOTE_WARN, reason, "step failed: %s", why);
-    if (step->on_error_continue && reason == REASON_ACTION_FAILED) {
+    const bool of_rung = reason == REASON_ACTION_FAILED || reason == REASON_VERIFY_FAILED;
+    if (step->on_error_continue && of_rung) {
         next_step(c, run, "failed", message);
         return;
     }
     record_step_end(c, run, "failed", message);
-    if (reason == REASON_ACTION_FAILED)
+    if (of_rung)
         rung_failed(c, run, reason, why);
     else
         run_give_up(c, run, reason, why);

@@ -2,7 +2,10 @@
  *
  * Unknown is no failure: if at the end nothing fails and something cannot be told, no rung and no rollback follows. A
  * timeout is believed only after a round that began after it. While everything passes at the timeout, `for` may run
- * out: a repair that has just come good is not undone. */
+ * out: a repair that has just come good is not undone.
+ *
+ * A step may have a verification of its own (PHASE_STEP_VERIFY): by the same rules, but what follows is the next step,
+ * and a failure is the step's. */
 #include "base/alloc.h"
 #include "base/strbuf.h"
 #include "core/internal.h"
@@ -26,6 +29,24 @@ void run_begin_verify(struct core *c, struct run *run)
     run->passing_since_us = 0;
     run->phase = PHASE_VERIFY;
     run_state_to(c, run, RUN_VERIFYING, "the steps are done: verifying");
+}
+
+void run_begin_step_verify(struct core *c, struct run *run)
+{
+    const struct step *step = run_step_now(run);
+    askset_close(c, run, &run->set);
+    run->verify_deadline_us = c->now.boot_us + step->verify->timeout_ms * USEC_PER_MSEC;
+    run->verify_next_us = c->now.boot_us;
+    run->passing_since_us = 0;
+    run->phase = PHASE_STEP_VERIFY;
+    _cleanup_free_ char *event =
+        xasprintf("%s: verified before the next step", step->name ? step->name : step->action->name);
+    record_event(c, run, event);
+}
+
+static const struct verify *verify_now(const struct run *run)
+{
+    return run->phase == PHASE_STEP_VERIFY ? run_step_now(run)->verify : &run->playbook->verify;
 }
 
 static enum verdict sum_up(struct core *c, struct run *run, struct strbuf *words)
@@ -57,6 +78,10 @@ static void keep_rung(struct run *run)
 
 static void verified(struct core *c, struct run *run)
 {
+    if (run->phase == PHASE_STEP_VERIFY) {
+        step_verified(c, run);
+        return;
+    }
     keep_rung(run);
     record_time(c, run, "verified");
     core_note(c, run, NOTE_INFO, REASON_NONE, "verified: all checks passed");
@@ -66,19 +91,25 @@ static void verified(struct core *c, struct run *run)
 static void timed_out(struct core *c, struct run *run, enum verdict v, const char *words)
 {
     char text[TIME_TEXT_MAX];
-    duration_format(run->playbook->verify.timeout_ms, text);
+    const bool of_step = run->phase == PHASE_STEP_VERIFY;
+    duration_format(verify_now(run)->timeout_ms, text);
     if (v == VERDICT_UNKNOWN) {
+        if (of_step)
+            record_step_end(c, run, "failed", words);
         run_end(c, run, OUTCOME_FAILED, REASON_VERIFY_UNKNOWN, true, "after %s it cannot be told whether it helped: %s",
                 text, words);
         return;
     }
     _cleanup_free_ char *message = xasprintf("not healthy within %s: %s", text, words);
-    rung_failed(c, run, REASON_VERIFY_FAILED, message);
+    if (of_step)
+        step_failed(c, run, REASON_VERIFY_FAILED, message);
+    else
+        rung_failed(c, run, REASON_VERIFY_FAILED, message);
 }
 
 static bool judge_round(struct core *c, struct run *run)
 {
-    const struct verify *v = &run->playbook->verify;
+    const struct verify *v = verify_now(run);
     _cleanup_strbuf_ struct strbuf words = STRBUF_INIT;
     const int64_t began = run->round_began_us;
     enum verdict sum = sum_up(c, run, &words);
@@ -104,7 +135,7 @@ static bool judge_round(struct core *c, struct run *run)
 
 bool phase_verify(struct core *c, struct run *run)
 {
-    const struct verify *v = &run->playbook->verify;
+    const struct verify *v = verify_now(run);
     if (run->round.active)
         return round_done(c, run) && judge_round(c, run);
     if (c->now.boot_us < run->verify_next_us) {
