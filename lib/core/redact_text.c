@@ -260,37 +260,49 @@ static const char *paired_value(const char *p)
     return *p == ':' || *p == '=' ? skip_blanks(p + 1) : NULL;
 }
 
-static bool named_value(struct scan *s, size_t len)
+static bool word_is(const struct scan *s, size_t len, const char *word)
 {
-    const char *after = s->p + len;
-    const bool quoted = s->p > s->text && (s->p[-1] == '"' || s->p[-1] == '\'');
-    const bool short_name = (len == 4 && (strncasecmp(s->p, "pass", 4) == 0 || strncasecmp(s->p, "auth", 4) == 0));
-    if (!redact_is_secret_name(s->p, len) && !short_name)
-        return false;
-    const char *p = skip_backslashes(after);
-    if (quoted && (*p == '"' || *p == '\''))
-        p++;
-    else
-        p = after;
+    return len == strlen(word) && strncasecmp(s->p, word, len) == 0;
+}
+
+/* Where the value of the name at the place stands, by what is between them alone; NULL: there is none. Most words of a
+ * log end here, before anybody asks what they mean. */
+static const char *find_value(const struct scan *s, size_t len, bool quoted, char *ret_separator)
+{
+    const char *after = s->p + len, *p = skip_backslashes(after);
+    p = quoted && (*p == '"' || *p == '\'') ? p + 1 : after;
     const char *sep = skip_blanks(p);
+    *ret_separator = *sep;
     if (*sep == ':' || *sep == '=') { /* ":=", "=>" too; "::" and "://" are none */
-        if (short_name && *sep == ':' && !quoted)
-            return false; /* "pass: 3, fail: 0" */
         if (sep[0] == ':' && (sep[1] == ':' || strncmp(sep, "://", 3) == 0))
-            return false;
-        const char *value = sep + 1 + ((sep[0] == ':' && sep[1] == '=') || (sep[0] == '=' && sep[1] == '>'));
-        return value_at(s, skip_blanks(value), len, *sep);
+            return NULL;
+        return skip_blanks(sep + 1 + ((sep[0] == ':' && sep[1] == '=') || (sep[0] == '=' && sep[1] == '>')));
     }
     if (*sep == '>' && s->p > s->text && s->p[-1] == '<')
-        return value_at(s, sep + 1, len, '>');
-    if (!short_name &&
-        (*s->p == '-' || strncasecmp(s->p, "requirepass", len) == 0 || strncasecmp(s->p, "masterauth", len) == 0) &&
-        sep > p && *sep != '-')
-        return value_at(s, sep, len, ' '); /* --password hunter2 */
-    if (quoted && short_name && sep > p && *sep == '"')
-        return replace(s, sep, sep + strcspn(sep, "\n")); /* redis' own log of commands: "AUTH" "hunter2" */
-    const char *value = short_name ? NULL : paired_value(p);
-    return value && value_at(s, value, len, ':');
+        return sep + 1;
+    *ret_separator = ' ';
+    const bool flag = *s->p == '-' || word_is(s, len, "requirepass") || word_is(s, len, "masterauth");
+    if (flag && sep > p && *sep != '-')
+        return sep; /* --password hunter2 */
+    if (quoted && sep > p && *sep == '"' && word_is(s, len, "auth"))
+        return sep; /* redis' own log of commands: "AUTH" "hunter2" */
+    *ret_separator = ':';
+    return paired_value(p);
+}
+
+static bool named_value(struct scan *s, size_t len)
+{
+    const bool quoted = s->p > s->text && (s->p[-1] == '"' || s->p[-1] == '\'');
+    const bool auth = word_is(s, len, "auth"), pass = word_is(s, len, "pass");
+    char separator;
+    const char *value = find_value(s, len, quoted, &separator);
+    if (!value)
+        return false;
+    if (auth && separator == ' ')
+        return replace(s, value, value + strcspn(value, "\n"));
+    if ((auth || pass) && separator != '=' && !quoted)
+        return false; /* "pass: 3, fail: 0" */
+    return (auth || redact_is_secret_name(s->p, len)) && value_at(s, value, len, separator);
 }
 
 /* ---- the pass ---- */

@@ -355,7 +355,7 @@ static void the_size_is_bounded_and_what_was_cut_is_said(void **state)
     static const struct {
         size_t entries, bytes;
         char filler;
-    } cases[] = {{2, 400000, 'x'}, {500, 500, '`'}, {300, 3000, '\n'}, {40, 5000, '"'}};
+    } cases[] = {{2, 400000, 'x'}, {500, 500, '`'}, {300, 3000, '\n'}, {40, 5000, '"'}, {60, 500, '|'}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_json_ json_t *r = huge_record(cases[i].entries, cases[i].bytes, cases[i].filler);
         _cleanup_json_ json_t *report = report_new(r);
