@@ -144,11 +144,6 @@ void episode_malformed(struct core *c, const struct event *event)
 struct run *episode_take(struct core *c, const struct alert *a)
 {
     _cleanup_json_ json_t *alert = alert_to_json(a);
-    core_inbox_done(c, event->inbox_seq);
-    if (alert_name_is_internal(alert_name(a))) {
-        malformed(c, alert, "its name is one of mendd's own");
-        return;
-    }
     struct run *open = find_open(c, a->fingerprint);
     if (open && a->firing) {
         seen_again(c, open);
@@ -162,6 +157,9 @@ struct run *episode_take(struct core *c, const struct alert *a)
             return run;
         }
         record_time(c, run, "resolved");
+        run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
+                "the alert came already resolved and was not seen firing");
+    }
     return open;
 }
 
@@ -175,9 +173,6 @@ void episode_alert(struct core *c, const struct event *event)
     }
     _cleanup_json_ json_t *alert = alert_to_json(a);
     malformed(c, alert, "its name is one of mendd's own");
-        run_end(c, run, OUTCOME_SKIPPED, REASON_CLEARED_BEFORE_ACTION, false,
-                "the alert came already resolved and was not seen firing");
-    }
 }
 
 /* Episodes without a run that nobody sends any more: Alertmanager forgets what it sent after five days
