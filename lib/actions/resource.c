@@ -121,8 +121,8 @@ const struct action action_resource_patch = {
     .name = "resource.patch",
     .class = ACTION_EFFECT,
     .reversible = true,
-    .changes_spec = true,
     .params = patch_params,
     .doc = "patches any object but a Secret",
     .plan = patch_plan,
+    .changes_spec = true,
 };

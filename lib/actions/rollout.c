@@ -68,8 +68,8 @@ const struct action action_rollout_restart = {
     .name = "rollout.restart",
     .class = ACTION_EFFECT,
     .reversible = false,
-    .changes_spec = true,
     .params = restart_params,
     .doc = "restarts all pods of a workload, by its own rollout strategy",
     .plan = restart_plan,
+    .changes_spec = true,
 };

@@ -129,8 +129,8 @@ const struct action action_scale = {
     .name = "scale",
     .class = ACTION_EFFECT,
     .reversible = true,
-    .changes_spec = true,
     .params = scale_params,
     .doc = "changes how many replicas a workload has",
     .plan = scale_plan,
+    .changes_spec = true,
 };

@@ -215,8 +215,8 @@ const struct action action_rollout_undo = {
     .name = "rollout.undo",
     .class = ACTION_EFFECT,
     .reversible = true,
-    .changes_spec = true,
     .params = undo_params,
     .doc = "takes a workload back to its previous revision",
     .plan = undo_plan,
+    .changes_spec = true,
 };

@@ -106,7 +106,6 @@ struct action {
     const char *name; /* noun.verb */
     enum action_class class;
     bool reversible;            /* whether its effects have an inverse (mendctl check warns) */
-    bool changes_spec;          /* of the workload: who owns it (GitOps, a custom resource) would revert that */
     const struct param *params; /* ended by name == NULL */
     const char *doc;            /* one line */
     /* 0 with the plan; -EAGAIN: questions were asked, run me again; another negative errno: refused, the error says
@@ -114,6 +113,7 @@ struct action {
      * (paused), -E2BIG more pods than limits.pods, -EACCES the API server said 401/403, -EIO it cannot be asked,
      * -EINVAL parameters. */
     int (*plan)(const struct action_in *in, struct action_plan *ret, struct error *err);
+    bool changes_spec; /* of a workload: who owns it (GitOps, a custom resource) would revert that */
 };
 
 /* ---- checks ---- */

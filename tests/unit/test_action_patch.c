@@ -153,9 +153,11 @@ static void secrets(void **s _unused_)
 
 static void what_another_would_revert(void **s _unused_)
 {
-    const char *owned = "{'metadata':{'uid':'u1','ownerReferences':[{'kind':'Api','name':'x','controller':true}]}}";
-    patch(owned, "{'patch':{'spec':{'paused':true}}}", -EPERM, "belongs to Api x", NULL);
-    patch(owned, "{'type':'json','patch':[{'op':'add','path':'/spec/paused','value':true}]}", -EPERM, "Api x", NULL);
+    const char *owned =
+        "{'metadata':{'uid':'u1','ownerReferences':[{'kind':'ReplicaSet','name':'x','controller':true}]}}";
+    patch(owned, "{'patch':{'spec':{'paused':true}}}", -EPERM, "belongs to ReplicaSet x", NULL);
+    patch(owned, "{'type':'json','patch':[{'op':'add','path':'/spec/paused','value':true}]}", -EPERM, "ReplicaSet x",
+          NULL);
     patch(owned, "{'patch':{'metadata':{'labels':{'a':'b'}}}}", 0, "patch ", "{'reversible':true}");
     patch(NULL, "{'patch':{'spec':{'paused':true}}}", -ENOENT, "deployments.apps \"api\" in shop", NULL);
 }

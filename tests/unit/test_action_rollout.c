@@ -58,15 +58,16 @@ static void refused(const struct action *a, const char *with, const char *object
 static void refusals(void **s _unused_)
 {
     const char *paused = "{'metadata':{'name':'api','uid':'u1'},'spec':{'paused':true}}";
-    const char *owned = "{'metadata':{'uid':'u1','ownerReferences':[{'controller':true,'kind':'Api','name':'x'}]}}";
+    const char *owned =
+        "{'metadata':{'uid':'u1','ownerReferences':[{'controller':true,'kind':'ReplicaSet','name':'x'}]}}";
     refused(&action_rollout_restart, NULL, paused, -EBUSY, "is paused");
     refused(&action_rollout_undo, NULL, paused, -EBUSY, "is paused");
-    refused(&action_rollout_restart, NULL, owned, -EPERM, "belongs to Api x");
+    refused(&action_rollout_restart, NULL, owned, -EPERM, "belongs to ReplicaSet x");
     refused(&action_rollout_restart, NULL, NULL, -ENOENT, "deployments.apps \"api\" in shop");
     refused(&action_rollout_restart, "{'kind':'Job','name':'j'}", NULL, -EINVAL,
             "Deployment, StatefulSet or DaemonSet");
     refused(&action_scale, "{'replicas':3}", "{'metadata':{'uid':'u1'}}", -EPERM, "use hpa.set");
-    refused(&action_scale, "{'replicas':3}", owned, -EPERM, "belongs to Api x");
+    refused(&action_scale, "{'replicas':3}", owned, -EPERM, "belongs to ReplicaSet x");
 }
 
 #define REPLICASET                                                                                                     \

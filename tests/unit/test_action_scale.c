@@ -88,8 +88,9 @@ static void what_stands_in_the_way(void **s _unused_)
     not_to(&w, "{'replicas':5}", -EACCES, "LIST horizontalpodautoscalers.autoscaling in shop");
     scalable(&w, 4);
     world_body(&w, APPS "statefulsets/db",
-               "{'metadata':{'ownerReferences':[{'kind':'Redis','name':'cache','controller':true}]}}");
-    not_to(&w, "{'replicas':5}", -EPERM, "StatefulSet shop/db belongs to Redis cache, which would revert the change");
+               "{'metadata':{'ownerReferences':[{'kind':'Deployment','name':'cache','controller':true}]}}");
+    not_to(&w, "{'replicas':5}", -EPERM,
+           "StatefulSet shop/db belongs to Deployment cache, which would revert the change");
     scalable(&w, 4);
     world_answer(&w, APPS "statefulsets/db/scale", "{'status':404,'body':{'message':'gone'}}");
     not_to(&w, "{'replicas':5}", -ENOENT, "\"db\" in shop (scale)");

@@ -50,7 +50,9 @@ static char *handle(const struct script_request *req, void *userdata)
         return script_json(400, w->authorization);
     if (str_eq(req->target, "/order")) {
         const char *event = strstr(req->body, "\"event\":\"");
-        strncat(w->order, event ? event + 9 : "?", 1);
+        size_t n = strlen(w->order);
+        w->order[n] = event ? event[9] : '?';
+        w->order[n + 1] = '\0';
         usleep(20000);
     }
     return script_json(200, "ok");

@@ -47,9 +47,9 @@ static const struct param redis_params[] = {
     {0},
 };
 static const struct param none[] = {{0}};
-static const struct action pods_delete = {"pods.delete", ACTION_EFFECT, false, delete_params, "", no_plan};
-static const struct action pod_logs = {"pod.logs", ACTION_EVIDENCE, false, none, "", no_plan};
-static const struct action scale = {"scale", ACTION_EFFECT, true, scale_params, "", no_plan};
+static const struct action pods_delete = {"pods.delete", ACTION_EFFECT, false, delete_params, "", no_plan, false};
+static const struct action pod_logs = {"pod.logs", ACTION_EVIDENCE, false, none, "", no_plan, false};
+static const struct action scale = {"scale", ACTION_EFFECT, true, scale_params, "", no_plan, true};
 static const struct check pods_ready = {"pods.ready", none, "", no_judge};
 static const struct check redis = {"redis", redis_params, "", no_judge};
 static const struct action *const actions[] = {&pod_logs, &pods_delete, &scale, NULL};
