@@ -12,6 +12,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 
@@ -161,4 +162,26 @@ int curl_loop_add(struct curl_loop *l, CURL *easy, struct error *err)
 void curl_loop_remove(struct curl_loop *l, CURL *easy)
 {
     curl_multi_remove_handle(l->multi, easy);
+}
+
+/* libcurl only says that verification failed; which of the reasons it was, GnuTLS' status tells. */
+const char *curl_tls_reason(CURL *easy)
+{
+    static const struct {
+        unsigned bit;
+        const char *words;
+    } reasons[] = {
+        {GNUTLS_CERT_SIGNER_NOT_FOUND, ": its certificate is signed by none of the CAs that are trusted for it"},
+        {GNUTLS_CERT_SIGNER_NOT_CA, ": its certificate is signed by one that is no CA"},
+        {GNUTLS_CERT_REVOKED, ": its certificate has been revoked"},
+        {GNUTLS_CERT_EXPIRED, ": its certificate has expired"},
+        {GNUTLS_CERT_NOT_ACTIVATED, ": its certificate is not valid yet (is this host's clock right?)"},
+        {GNUTLS_CERT_INSECURE_ALGORITHM, ": its certificate is signed with an algorithm that is too weak"},
+    };
+    long status = 0;
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &status);
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if ((unsigned)status & reasons[i].bit)
+            return reasons[i].words;
+    return "";
 }

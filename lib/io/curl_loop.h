@@ -26,3 +26,6 @@ void curl_loop_keep_finished(struct curl_loop *l);
 CURLM *curl_loop_multi(struct curl_loop *l); /* for options */
 int curl_loop_add(struct curl_loop *l, CURL *easy, struct error *err);
 void curl_loop_remove(struct curl_loop *l, CURL *easy);
+
+/* After a failed verification: ": its certificate …" for people, or "". Static. */
+const char *curl_tls_reason(CURL *easy);

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 
 #include <ctype.h>
-#include <gnutls/gnutls.h>
 #include <string.h>
 
 const char *http_error_name(enum http_error e)
@@ -101,27 +100,9 @@ static char *timeout_message(const struct http_call *call)
     return xasprintf("connect to %s: no connection within %d ms", call->where, ms);
 }
 
-/* libcurl only says that verification failed; which of the reasons it was, GnuTLS' status tells. */
 static char *tls_message(const struct http_call *call, const char *detail)
 {
-    static const struct {
-        unsigned bit;
-        const char *words;
-    } reasons[] = {
-        {GNUTLS_CERT_SIGNER_NOT_FOUND, ": its certificate is signed by none of the CAs that are trusted for it"},
-        {GNUTLS_CERT_SIGNER_NOT_CA, ": its certificate is signed by one that is no CA"},
-        {GNUTLS_CERT_REVOKED, ": its certificate has been revoked"},
-        {GNUTLS_CERT_EXPIRED, ": its certificate has expired"},
-        {GNUTLS_CERT_NOT_ACTIVATED, ": its certificate is not valid yet (is this host's clock right?)"},
-        {GNUTLS_CERT_INSECURE_ALGORITHM, ": its certificate is signed with an algorithm that is too weak"},
-    };
-    long status = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &status);
-    const char *why = "";
-    for (size_t i = 0; i < ARRAY_SIZE(reasons) && !*why; i++)
-        if ((unsigned)status & reasons[i].bit)
-            why = reasons[i].words;
-    return xasprintf("TLS with %s: %s%s", call->where, detail, why);
+    return xasprintf("TLS with %s: %s%s", call->where, detail, curl_tls_reason(call->easy));
 }
 
 /* Which file it was; what came as data has no name that would say anything. */

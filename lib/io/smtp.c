@@ -88,6 +88,9 @@ static char *detail_of(const struct smtp_call *call, CURLcode code)
     for (char *p = text; *p; p++)
         if (iscntrl((unsigned char)*p))
             *p = ' ';
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '.'))
+        text[--len] = '\0';
     return text;
 }
 
@@ -136,6 +139,11 @@ static char *failure_message(const struct smtp_call *call, CURLcode code)
                          call->where);
     case CURLE_LOGIN_DENIED:
         return xasprintf("%s: the mail server does not accept the user name and password (%s)", call->where, detail);
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return xasprintf("TLS with %s: %s%s", call->where, detail, curl_tls_reason(call->easy));
+    case CURLE_SSL_CACERT_BADFILE:
+        return xasprintf("%s: the receiver's CA certificates cannot be read, or there is none among them", call->where);
     default:
         return xasprintf("%s: %s", call->where, detail);
     }

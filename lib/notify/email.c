@@ -135,7 +135,8 @@ static char *text_of(const json_t *notice)
              json_object_get(notice, "items"));
     add_pairs(&b, "Labels", json_object_get(notice, "labels"));
     add_pairs(&b, "Annotations", json_object_get(notice, "annotations"));
-    strbuf_printf(&b, "\n-- \nmendd  %s\n", json_text_or(notice, "run", ""));
+    const char *run = json_text_or(notice, "run", "");
+    strbuf_printf(&b, "\n-- \nmendd%s%s\n", *run ? "  " : "", run);
     const bool cut = b.truncated;
     _cleanup_free_ char *whole = strbuf_take(&b);
     return cut ? text_cut(whole, BODY_MAX - 4) : TAKE_PTR(whole);

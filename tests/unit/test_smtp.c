@@ -283,7 +283,11 @@ static void test_starttls(void **state)
     w->server->tls = false;
     req.ca_file = NULL; /* the host's own CAs do not know it */
     _cleanup_json_ json_t *b = post(w, req);
-    expect_error(b, "tls", "127.0.0.1:");
+    expect_error(b, "tls", "signed by none of the CAs that are trusted for it");
+    req.ca_file = "/nonexistent/ca.pem";
+    _cleanup_json_ json_t *bad = post(w, req);
+    expect_error(bad, "local", "CA certificates cannot be read");
+    req.ca_file = NULL;
     req.insecure = true;
     _cleanup_json_ json_t *c = post(w, req);
     expect_status(c, 250, "queued");
