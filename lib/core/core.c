@@ -56,6 +56,7 @@ static void bury(struct core *c)
 
 static void flush(struct core *c)
 {
+    escalations_write(c);
     core_write_kept(c);
     struct run *list = NULL;
     while (c->dirty) { /* back into the order in which they changed */
@@ -181,6 +182,8 @@ static void look_at_clocks(struct core *c, struct now now)
                       jumped ? "the wall clock was set" : "mendd stood still for more than 10 s");
         }
     }
+    if (!c->started)
+        core_wake_at(c, now.boot_us); /* windows: whether one is open */
     c->started = true;
     c->now = now;
 }

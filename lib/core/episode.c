@@ -144,6 +144,8 @@ void episode_malformed(struct core *c, const struct event *event)
 struct run *episode_take(struct core *c, const struct alert *a)
 {
     _cleanup_json_ json_t *alert = alert_to_json(a);
+    if (!a->firing)
+        escalations_alert_cleared(c, a->fingerprint);
     struct run *open = find_open(c, a->fingerprint);
     if (open && a->firing) {
         seen_again(c, open);

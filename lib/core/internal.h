@@ -388,11 +388,14 @@ void escalation_approval(struct core *c, struct run *run);       /* a plan waits
 void storms_resume(struct core *c); /* with the runs restored, before they go on */
 void escalation_approval_over(struct core *c, struct run *run);  /* approved, rejected, expired, cleared */
 void escalation_cleared(struct core *c, const char *run);        /* its alert was resolved, or its episode is closed */
+/* An alert was resolved: so are the escalations of all its runs, also those that are gone from the core. */
+void escalations_alert_cleared(struct core *c, const char *fingerprint);
 void escalation_repaired(struct core *c, const struct run *run); /* for the digest */
 void escalation_notice(struct core *c, char **receivers, json_t *notice_new); /* maintenance */
 bool escalation_acknowledge(struct core *c, const char *run, const char *by);
 void escalation_answer(struct core *c, uint64_t delivery, const json_t *answer);
 void escalation_tick(struct core *c);
+void escalations_write(struct core *c);  /* at the end of a call: notices leave, documents and records are written */
 void escalations_resume(struct core *c); /* after a restart: what was not surely delivered is told again */
 void escalations_free(struct core *c);
 json_t *escalations_doc_new(const struct core *c); /* what is not in a document of its own: the digest */
