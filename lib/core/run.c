@@ -196,12 +196,6 @@ void run_escalate(struct core *c, struct run *run, enum reason reason, const cha
 {
     if (json_bool_or(run->record, "escalated", false))
         return;
-    json_t *e = json_object();
-    record_set_time(e, "time", c->now.wall_us);
-    json_set_text(e, "level", "error");
-    json_set_text(e, "reason", reason_name(reason));
-    json_set_text(e, "message", message);
-    json_array_append_new(json_object_get(run->record, "escalations"), e);
     json_object_set_new(run->record, "escalated", json_true());
     core_note(c, run, NOTE_ERROR, reason, "escalated: %s", message);
     run_dirty(c, run);
