@@ -41,12 +41,21 @@ static bool looks_like_config(const char *path)
     _cleanup_(node_freep) struct node *root = NULL;
     if (node_load_file(path, &root, NULL) < 0 || root->type != NODE_MAP || node_get(root, "playbooks"))
         return false;
-    static const char *const keys[] = {"clusters", "alertmanager", "prometheus", "vars",
-                                       "limits",   "defaults",     "storage"};
+    static const char *const keys[] = {"clusters", "alertmanager", "prometheus", "vars",   "limits",  "defaults",
+                                       "storage",  "receivers",    "escalation", "tokens", "budgets", "maintenance"};
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (node_get(root, keys[i]))
             return true;
     return false;
+}
+
+/* Only warnings: who checks a configuration need not be the one who may read its secrets. */
+static void warn_of_tokens(struct config *config, struct faults *faults)
+{
+    _cleanup_(faults_clear) struct faults of_files = {0};
+    config_read_tokens(config, &of_files);
+    for (size_t i = 0; i < of_files.n; i++)
+        faults_warn(faults, NULL, "%s (mendd would not start with it)", of_files.texts[i]);
 }
 
 static int run(struct cli *cli, int argc, char *argv[])
@@ -70,7 +79,8 @@ static int run(struct cli *cli, int argc, char *argv[])
     }
     if (n == 0 && !config)
         return cli_usage(&verb_check, "nothing to check: name files, --playbooks or --config.file");
-    config_load(config, &loaded.config, &faults);
+    if (config_load(config, &loaded.config, &faults) == 0)
+        warn_of_tokens(loaded.config, &faults);
     _cleanup_(config_freep) struct config *builtin = NULL;
     struct faults none = {0};
     if (!loaded.config) /* the playbooks' own faults are wanted all the same */

@@ -193,6 +193,23 @@ void api_actions(struct request *req)
     reply_text(req, 200, "application/json; charset=utf-8", strbuf_take(&p.text), len);
 }
 
+json_t *api_record_new(struct request *req)
+{
+    size_t len = 0;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_free_ char *doc = NULL;
+    int r = ulid_valid(req->param) ? store_get(engine_store(req->web->engine), req->param, &doc, &err) : -ENOENT;
+    if (r == -ENOENT) {
+        reply_error(req, 404, "no_such_action", "there is no action '%.60s'", req->param);
+        return NULL;
+    }
+    const char *text = r < 0 ? NULL : api_record_text(doc, strlen(doc), &len);
+    json_t *record = text ? json_loadb(text, len, 0, NULL) : NULL;
+    if (!record)
+        reply_error(req, 503, "journal_failed", "%s", err.message ? error_message(&err) : "the record cannot be read");
+    return record;
+}
+
 void api_action(struct request *req)
 {
     static const char *const none[] = {NULL};

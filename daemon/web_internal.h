@@ -3,7 +3,9 @@
 #pragma once
 
 #include "base/json.h"
+#include "base/strbuf.h"
 #include "web.h"
+#include "web_auth.h"
 
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -16,10 +18,12 @@ struct route {
     const char *method; /* "GET" (HEAD too) or "POST" */
     const char *path;   /* "/actions/{id}": one segment as the request's parameter */
     void (*handle)(struct request *req);
+    enum access access;
     bool takes_body; /* else what is sent is thrown away */
+    size_t body_max; /* 0: as --web.max-body says */
 };
 
-enum { WEB_PARAM_MAX = 128 };
+enum { WEB_PARAM_MAX = 128, WEB_CALLER_MAX = 160, COMMAND_MAX = 16 * 1024 };
 
 struct request {
     struct web *web;
@@ -27,7 +31,9 @@ struct request {
     unsigned refs;
     const struct route *route;
     char param[WEB_PARAM_MAX];
-    char *body; /* NUL-terminated when handled */
+    bool admitted;               /* it may; false: the token comes with the form */
+    char caller[WEB_CALLER_MAX]; /* who this is, for records and the log */
+    char *body;                  /* NUL-terminated when handled */
     size_t body_len, body_cap, received, counted;
     struct MHD_Response *response; /* the answer, until it is queued */
     unsigned status;
@@ -78,6 +84,34 @@ const char *request_header(struct request *req, const char *name);
 /* 400 with a suggestion if the query holds a name that is not in the list. False then. */
 bool request_check_query(struct request *req, const char *const known[]);
 
+/* ---- web_auth.c ---- */
+/* Whether the caller may use the route; else the request is answered (401, 403). */
+bool web_admit(struct request *req);
+/* The same with the secret of a form. NULL: none was given. */
+bool web_admit_secret(struct request *req, const char *secret);
+/* A page of another site in somebody's browser must not change anything here. */
+bool web_is_cross_origin(struct request *req);
+/* One line of the log for each call that changes something, refused ones too. */
+void web_audit(const struct request *req, const char *did, const char *by, unsigned status, const char *result);
+
+/* ---- web_form.c ---- */
+bool web_is_form(struct request *req); /* Content-Type: application/x-www-form-urlencoded */
+/* A form's fields as an object of texts; empty ones are left out. NULL with words if it is none. */
+json_t *web_form_new(const char *body, struct error *err);
+
+/* ---- web_html.c ---- */
+enum { HTML_TEXT_MAX = 200 };
+void html_begin(struct strbuf *b, const char *title);
+/* Whatever stands in an alert is text here and nothing else; at most `max` bytes of it. */
+void html_text(struct strbuf *b, const char *s, size_t max);
+void html_cell(struct strbuf *b, const char *class, const char *text);
+/* Ends the page and answers with it; `b` is emptied. */
+void html_reply(struct request *req, unsigned status, struct strbuf *b);
+/* The request is a page's form, sent by a person's browser: errors are pages too. */
+bool html_wanted(struct request *req);
+/* A page with one sentence. */
+void html_message(struct request *req, unsigned status, const char *message);
+
 /* ---- web_reply.c: each answers the request; exactly one per request ---- */
 void reply_json(struct request *req, unsigned status, json_t *taken);
 /* `text` is taken (malloc). content_type is static. */
@@ -88,6 +122,8 @@ void reply_error(struct request *req, unsigned status, const char *code, const c
 /* 503 with Retry-After. */
 void reply_busy(struct request *req, int retry_after_s, const char *code, const char *message);
 void reply_not_allowed(struct request *req, const char *allow);
+/* 401 with WWW-Authenticate: Bearer. */
+void reply_unauthorized(struct request *req, const char *message);
 /* A finished response (taken). */
 void reply_response(struct request *req, unsigned status, struct MHD_Response *response);
 /* A response that others get too (borrowed; it must outlive the server's connections). */
@@ -111,6 +147,10 @@ void api_openapi(struct request *req);
 void api_events(struct request *req);
 void api_events_stop(struct web *w);
 void api_page(struct request *req);
+void api_command(struct request *req);      /* what operators may do: the routes' paths say what */
+void api_approve_page(struct request *req); /* looks, never approves */
+/* The record of req->param; NULL having answered (404, 503). */
+json_t *api_record_new(struct request *req);
 void api_metrics(struct request *req);
 enum report_form { REPORT_MARKDOWN, REPORT_JSON, REPORT_NEITHER };
 /* What an Accept header wants; NULL or "": Markdown. */

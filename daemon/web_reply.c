@@ -111,3 +111,10 @@ void reply_not_allowed(struct request *req, const char *allow)
     MHD_add_response_header(response, "Allow", allow);
     reply_response(req, 405, response);
 }
+
+void reply_unauthorized(struct request *req, const char *message)
+{
+    struct MHD_Response *response = error_new("unauthorized", message);
+    MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"mendd\"");
+    reply_response(req, 401, response);
+}

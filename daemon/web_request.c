@@ -51,16 +51,6 @@ static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind _unused
     return MHD_YES;
 }
 
-/* A page of another site in the operator's browser must not post alerts or reload here. */
-static bool is_cross_origin(struct request *req)
-{
-    const char *origin = request_header(req, "Origin"), *host = request_header(req, "Host");
-    if (!origin)
-        return false;
-    const char *authority = strstr(origin, "://");
-    return !authority || !str_eq(authority + 3, host);
-}
-
 static bool match_path(const char *path, const char *url, char param[WEB_PARAM_MAX])
 {
     const char *brace = strchr(path, '{');
@@ -111,6 +101,23 @@ static enum MHD_Result send_answer(struct request *req)
     return r;
 }
 
+static size_t body_limit(const struct request *req)
+{
+    return req->route && req->route->body_max ? req->route->body_max : req->web->max_body;
+}
+
+static bool is_webhook(const struct request *req)
+{
+    return req->route->handle == api_webhook;
+}
+
+/* Alerts may have been lost in it: a person hears of that. */
+static void note_oversized(struct request *req, uint64_t len)
+{
+    if (is_webhook(req))
+        api_webhook_oversized(req->web, len);
+}
+
 static enum MHD_Result begin(struct request *req, const char *url, const char *method, const char *version)
 {
     struct framing f = {0};
@@ -120,18 +127,19 @@ static enum MHD_Result begin(struct request *req, const char *url, const char *m
         reply_error(req, 400, "bad_framing", "the length of the body is not given clearly");
         return send_answer(req);
     }
-    if (strcmp(method, "POST") == 0 && is_cross_origin(req)) {
+    if (strcmp(method, "POST") == 0 && web_is_cross_origin(req)) {
         reply_error(req, 403, "cross_origin", "requests from pages of other sites are refused");
         return send_answer(req);
     }
     find_route(req, url, method);
-    if (f.length > req->web->max_body) {
+    if (req->route && !web_admit(req))
+        return send_answer(req);
+    if (f.length > body_limit(req)) {
         if (req->response) /* no such route */
             return send_answer(req);
-        if (req->route->takes_body)
-            api_webhook_oversized(req->web, f.length);
-        reply_error(req, 413, "too_large", "the body has %" PRIu64 " bytes, the limit is %zu (--web.max-body)",
-                    f.length, req->web->max_body);
+        note_oversized(req, f.length);
+        reply_error(req, 413, "too_large", "the body has %" PRIu64 " bytes, the limit is %zu%s", f.length,
+                    body_limit(req), is_webhook(req) ? " (--web.max-body)" : "");
         return send_answer(req);
     }
     if (req->route && req->route->takes_body) /* at most this much ahead of what really comes */
@@ -177,10 +185,11 @@ static enum MHD_Result take_piece(struct request *req, const char *data, size_t 
         return MHD_NO;
     if (req->response || !req->route->takes_body)
         return MHD_YES; /* thrown away; what is to be said is said at its end */
-    if (req->received > w->max_body) {
+    if (req->received > body_limit(req)) {
         drop_body(req);
-        api_webhook_oversized(w, req->received);
-        reply_error(req, 413, "too_large", "the body has more than %zu bytes (--web.max-body)", w->max_body);
+        note_oversized(req, req->received);
+        reply_error(req, 413, "too_large", "the body has more than %zu bytes%s", body_limit(req),
+                    is_webhook(req) ? " (--web.max-body)" : "");
     } else if (!reserve(req, req->body_len + len + 1)) {
         drop_body(req);
         reply_busy(req, 5, "busy", "too many large bodies at once; send it again");

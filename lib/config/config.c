@@ -75,6 +75,7 @@ struct config *config_free(struct config *c)
     free(c->limits.attempts);
     safety_clear(c);
     receivers_clear(c);
+    tokens_clear(c);
     free(c->hash);
     free(c);
     return NULL;

@@ -2,9 +2,9 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker. A key of the design that this
- * version does not act on (cluster_sets, schedules, …) is a fault that says so: a setting that would be ignored in
- * silence is a trap. */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens. A key of the design
+ * that this version does not act on (cluster_sets, schedules, …) is a fault that says so: a setting that would be
+ * ignored in silence is a trap. */
 #pragma once
 
 #include "base/json.h"
@@ -35,6 +35,17 @@ struct playbook_defaults { /* `defaults:`; what a playbook does not say. The lim
     } verify;
 };
 
+enum token_scope { SCOPE_WEBHOOK = 1 << 0, SCOPE_VIEWER = 1 << 1, SCOPE_APPROVE = 1 << 2, SCOPE_OPERATOR = 1 << 3 };
+
+enum { TOKEN_SECRET_MIN = 16 };
+
+struct token { /* of the API; several secrets while one takes the place of another */
+    char *name, *file;
+    unsigned scopes;
+    char **hashes; /* SHA-256 of each secret, 64 hex digits; those of `file` come with config_read_tokens() */
+    size_t n_hashes;
+};
+
 struct config {
     struct cluster_config *clusters;
     size_t n_clusters;
@@ -59,6 +70,8 @@ struct config {
     struct receiver *receivers;
     size_t n_receivers;
     struct escalation_settings escalation;
+    struct token *tokens; /* none: whoever reaches the API may do everything */
+    size_t n_tokens;
     char *hash; /* of the loaded bytes: <app>_config_hash */
 };
 
@@ -68,6 +81,11 @@ DEFINE_CLEANUP(struct config *, config_free);
 /* path NULL: an empty configuration (all defaults; one cluster "default": in-cluster if the files are there, else the
  * kubeconfig). On faults returns -EINVAL, having added every one of them. */
 int config_load(const char *path, struct config **ret, struct faults *faults);
+/* The secrets of `tokens[].token_file`, for the daemon: at load and at reload. Not part of config_load(), so that the
+ * programs that only look at a configuration need no secrets. -EINVAL with a fault for each file. */
+int config_read_tokens(struct config *c, struct faults *faults);
+/* What is wrong with a token's secret ("is shorter than 16 characters"), or NULL. */
+const char *token_secret_fault(const char *secret);
 
 /* Playbook files: each path is a file or a folder (its *.yaml and *.yml, not *.test.yaml, in byte order of their paths,
  * not recursive into hidden folders nor into those named fixtures). Adds every fault; warnings for playbooks that can

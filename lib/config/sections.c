@@ -238,7 +238,8 @@ const struct key config_keys[] = {
     {"cluster_sets", FORM_ABSENT, .doc = "not in this version"},
     {"coordination", FORM_ABSENT, .doc = "not in this version"},
     {"schedules", FORM_ABSENT, .doc = "not in this version"},
-    {"tokens", FORM_ABSENT, .doc = "not in this version"},
+    {"tokens", FORM_LIST, .sub = token_keys, .read = read_tokens,
+     .doc = "who may call the API; none: whoever reaches it"},
     {"backup", FORM_ABSENT, .doc = "not in this version"},
     {0},
 };

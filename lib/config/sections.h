@@ -5,7 +5,7 @@
 
 extern const struct key cluster_keys[], alertmanager_keys[], prometheus_keys[], auth_keys[];
 extern const struct key budgets_keys[], storm_keys[], breaker_keys[], maintenance_keys[], receiver_keys[],
-    escalation_level_keys[], digest_keys[];
+    escalation_level_keys[], digest_keys[], token_keys[];
 
 /* safety.c; field: the config */
 void read_budgets(struct loader *l, const struct node *map, void *field);
@@ -21,3 +21,7 @@ void read_digest(struct loader *l, const struct node *map, void *field);
 /* Every receiver that the file names exists. */
 void check_receiver_names(struct loader *l, const struct node *root, const struct config *c);
 void receivers_clear(struct config *c);
+
+/* tokens.c */
+void read_tokens(struct loader *l, const struct node *list, void *field);
+void tokens_clear(struct config *c);

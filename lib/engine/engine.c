@@ -124,6 +124,8 @@ static int load(struct engine *e, struct loaded *ret, struct faults *faults, str
     _cleanup_(config_freep) struct config *config = NULL;
     _cleanup_(playbook_table_freep) struct playbook_table *table = NULL;
     int r = config_load(e->config_file, &config, faults);
+    if (r == 0)
+        r = config_read_tokens(config, faults);
     if (r < 0)
         return error_set(err, r, "the configuration was not loaded");
     r = playbooks_load((const char *const *)e->playbook_paths, config, e->options.registry, &table, faults);

@@ -18,7 +18,17 @@ struct engine {
     engine_record_cb on_record;
     void *on_record_userdata;
     int reload_result;
+    const struct config *config; /* or NULL */
+    json_t *commanded;           /* the last command; the fixture's owner drops it */
+    struct engine_reply reply;
 };
+
+void engine_command(struct engine *e, json_t *what, engine_command_cb done, void *userdata)
+{
+    json_decref(e->commanded);
+    e->commanded = what;
+    done(&e->reply, userdata);
+}
 
 void engine_ingest(struct engine *e, char *body, size_t len, ingest_done_cb done, void *userdata)
 {
@@ -54,8 +64,7 @@ const struct playbook_table *engine_playbooks(const struct engine *e)
 }
 const struct config *engine_config(const struct engine *e)
 {
-    (void)e;
-    return NULL;
+    return e->config;
 }
 json_t *engine_status_new(struct engine *e)
 {
