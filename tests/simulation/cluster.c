@@ -315,6 +315,7 @@ void cluster_clear(struct sim *s)
         for (size_t k = 0; k < w->n_writes; k++) {
             free(w->writes[k].pointer);
             free(w->writes[k].key);
+            json_decref(w->writes[k].value);
         }
         free(w->writes);
         free(w->touches);

@@ -131,15 +131,25 @@ static bool scope_covers(const json_t *scope, const char *namespace, const char 
     return (!ns || str_eq(ns, namespace)) && (!name || str_eq(name, playbook));
 }
 
-/* Paused by the boot clock and by the wall clock: which of the two an operator means when the clock is set nobody can
- * say. */
-bool command_is_paused(const struct sim *s, const char *namespace, const char *playbook, int64_t decided_us)
+/* Which of the clocks an operator means when one of them is set nobody can say: a pause is over when it is by either.
+ */
+void command_forget_ended(struct sim *s, int64_t now_us)
 {
     const char *key;
     json_t *p;
+    void *next;
+    json_object_foreach_safe (s->paused, next, key, p)
+        if (json_int_or(p, "until", 0) <= now_us || json_int_or(p, "until_wall", 0) <= s->now.wall_us)
+            json_object_del(s->paused, key);
+}
+
+bool command_is_paused(struct sim *s, const char *namespace, const char *playbook, int64_t decided_us)
+{
+    const char *key;
+    json_t *p;
+    command_forget_ended(s, s->now.boot_us);
     json_object_foreach (s->paused, key, p) {
-        if (scope_covers(json_object_get(p, "scope"), namespace, playbook) && json_int_or(p, "from", 0) < decided_us &&
-            decided_us < json_int_or(p, "until", 0) && s->now.wall_us < json_int_or(p, "until_wall", 0))
+        if (scope_covers(json_object_get(p, "scope"), namespace, playbook) && json_int_or(p, "from", 0) < decided_us)
             return true;
     }
     return false;

@@ -14,39 +14,46 @@ static json_t *refused(int status, const char *message)
 
 /* ---- who wrote what ---- */
 
-static bool related(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    size_t least = n < m ? n : m;
-    return strncmp(a, b, least) == 0 && (n == m || (n < m ? b[least] == '/' : a[least] == '/'));
-}
-
 static void wrote(struct workload_model *w, const char *pointer, const char *key)
 {
     w->writes = xreallocarray(w->writes, w->n_writes + 1, sizeof(*w->writes));
     w->writes[w->n_writes++] = (struct written){.pointer = xstrdup(pointer), .key = xstrdup(key)};
 }
 
-/* Who wrote the field last, as far as it was not undone; NULL: nobody since the beginning. */
-static struct written *last_writer(struct workload_model *w, const char *pointer)
+/* What the effects wrote, as it stands now that they are applied. */
+static void note_values(struct workload_model *w, const char *key)
 {
-    for (size_t i = w->n_writes; i-- > 0;)
-        if (!w->writes[i].undone && related(w->writes[i].pointer, pointer))
-            return &w->writes[i];
-    return NULL;
+    for (size_t i = 0; i < w->n_writes; i++) {
+        struct written *x = &w->writes[i];
+        if (!str_eq(x->key, key))
+            continue;
+        json_decref(x->value);
+        x->value = json_incref(json_pointer(w->doc, x->pointer));
+    }
 }
 
-/* An undo puts back only what its own effect wrote last. */
+static bool same(const json_t *a, const json_t *b)
+{
+    return (!a && !b) || (a && b && json_equal(a, b));
+}
+
+/* An undo puts back only what still is as its own effect wrote it. */
 static void took_back(struct sim *s, struct workload_model *w, const char *pointer, const char *key)
 {
-    struct written *last = last_writer(w, pointer);
     const size_t n = strlen(key) - strlen("/undo");
-    if (last && strlen(last->key) == n && strncmp(last->key, key, n) == 0) {
-        last->undone = true;
+    for (size_t i = 0; i < w->n_writes; i++) {
+        const struct written *x = &w->writes[i];
+        const json_t *present = json_pointer(w->doc, pointer);
+        if (strlen(x->key) != n || strncmp(x->key, key, n) != 0 || !str_eq(x->pointer, pointer))
+            continue;
+        if (!same(x->value, present)) {
+            _cleanup_free_ char *now = json_compact(present);
+            violated(s, "own_values", "%s takes %s of %s/%s back, which somebody else made %s", key, pointer, w->ns,
+                     w->name, now);
+        }
         return;
     }
-    violated(s, "own_values", "%s takes %s of %s/%s back, which %s wrote last", key, pointer, w->ns, w->name,
-             last ? last->key : "nobody");
+    violated(s, "own_values", "%s takes %s of %s/%s back, which mendd never wrote", key, pointer, w->ns, w->name);
 }
 
 static bool changed_since(const struct workload_model *w, const char *key)
@@ -76,7 +83,6 @@ static void note_applied(struct sim *s, const struct sent *sent, struct workload
         else if (!inverse)
             wrote(w, pointer, key);
     }
-    watch_applied(s, sent, w);
 }
 
 /* ---- changes ---- */
@@ -112,6 +118,7 @@ static json_t *patch_scale(struct sim *s, const struct sent *sent, struct worklo
     json_object_set_new(json_object_get(doc, "spec"), "replicas", json_integer(n));
     note_applied(s, sent, w);
     workload_edit(s, w, NULL, NULL, doc);
+    note_values(w, json_text_or(sent->what, "key", ""));
     json_t *meta = json_object_get(w->doc, "metadata");
     return json_pack("{s:i, s:{s:s, s:{s:s, s:s, s:s, s:O}, s:{s:I}}}", "status", 200, "body", "kind", "Scale",
                      "metadata", "name", w->name, "namespace", w->ns, "uid", w->uid, "generation",
@@ -125,6 +132,7 @@ static json_t *patch_deployment(struct sim *s, const struct sent *sent, struct w
         return refused(422, "the test of a JSON patch failed");
     note_applied(s, sent, w);
     workload_edit(s, w, NULL, NULL, patched);
+    note_values(w, json_text_or(sent->what, "key", ""));
     return json_pack("{s:i, s:O}", "status", 200, "body", w->doc);
 }
 

@@ -84,7 +84,9 @@ static void clock_jump(struct sim *s)
     int64_t us = rng_int(&s->rng, 20, rng_chance(&s->rng, 500) ? 300 : 8 * 3600) * USEC_PER_SEC;
     us = rng_chance(&s->rng, 500) ? us : -us;
     trace(s, "world: the wall clock jumps by %lld s", (long long)(us / USEC_PER_SEC));
+    command_forget_ended(s, s->now.boot_us);
     s->now.wall_us += us;
+    command_forget_ended(s, s->now.boot_us);
     s->process.disturbed_us = s->now.boot_us;
     s->counts->jumps++;
     s->jumped_us = s->now.boot_us;

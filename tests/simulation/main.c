@@ -79,6 +79,18 @@ static void tell_violation(const struct sim *s)
             (unsigned long long)s->seed);
 }
 
+/* The journal's last word on the runs that the violation names. */
+static void tell_records(const struct sim *s)
+{
+    for (const struct jrun *run = s->journal.runs; run; run = run->hh.next) {
+        if (!run->doc || !strstr(s->violation, run->id))
+            continue;
+        char *text = json_dumps(run->doc, JSON_INDENT(1));
+        printf("%s\n", text);
+        free(text);
+    }
+}
+
 static void tell_counts(const struct counts *c, double seconds)
 {
     printf(
@@ -127,6 +139,8 @@ int main(int argc, char **argv)
             fputs("\r\033[K", stderr);
         if (!ok)
             tell_violation(s);
+        if (!ok && o.verbose)
+            tell_records(s);
         sim_clear(s);
         free(s);
     }

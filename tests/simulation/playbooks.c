@@ -139,6 +139,7 @@ static void add_extras(struct sim *s, json_t *p)
     if (rng_chance(&s->rng, 500))
         json_object_set_new(p, "resolve", PICK_TEXT(s, "post", "wait"));
     json_object_set_new(p, "on_failure", json_pack("{s:b, s:b}", "rollback", rng_chance(&s->rng, 800), "escalate", 1));
+    json_object_set_new(p, "approval", json_pack("{s:o}", "expires", PICK_TEXT(s, "1m", "10m", "30m")));
     json_object_set_new(p, "settle", PICK_TEXT(s, "0s", "30s", "3m", "15m"));
     json_object_set_new(p, "run_timeout", PICK_TEXT(s, "10m", "1h"));
 }

@@ -81,7 +81,7 @@ void settings_draw(struct sim *s)
     new->has_prometheus = rng_chance(&s->rng, 500);
     new->n_alertmanagers = s->settings ? s->settings->n_alertmanagers : (int)rng_int(&s->rng, 0, PEERS);
     new->dry_run = s->settings ? s->settings->dry_run : rng_chance(&s->rng, 30); /* an option of the process */
-    safety_draw(s, new);
+    sim_safety_draw(s, new);
     s->all_settings = xreallocarray(s->all_settings, s->n_settings + 1, sizeof(*s->all_settings));
     s->all_settings[s->n_settings++] = s->settings = new;
     s->settings_us = s->now.boot_us;
@@ -96,7 +96,7 @@ static void settings_free(struct settings *t)
     free(t->default_cluster);
     free(t->ignore_annotation);
     free(t->target_attempts);
-    safety_clear(t);
+    sim_safety_clear(t);
     free(t);
 }
 

@@ -110,7 +110,7 @@ struct revision {
 
 struct written { /* who wrote which field last */
     char *pointer, *key;
-    bool undone;
+    json_t *value; /* as it stood then; NULL: nothing stood there */
 };
 
 struct touch { /* a run's first effect on a workload that arrived */
@@ -303,8 +303,8 @@ void settings_draw(struct sim *s); /* new settings, from the seed; s->settings *
 void settings_clear(struct sim *s);
 json_t *playbook_draw_new(struct sim *s, const char *alertname);
 extern const struct action sim_action_poke;
-void safety_draw(struct sim *s, struct settings *t); /* safety.c */
-void safety_clear(struct settings *t);
+void sim_safety_draw(struct sim *s, struct settings *t); /* safety.c */
+void sim_safety_clear(struct settings *t);
 
 /* cluster.c, effects.c, patching.c */
 void cluster_draw(struct sim *s);
@@ -376,7 +376,8 @@ void turn_free(struct turn *t);
 /* commands.c */
 void command_draw(struct sim *s);
 void command_replied(struct sim *s, const struct reply *reply, int64_t decided_us);
-bool command_is_paused(const struct sim *s, const char *namespace, const char *playbook, int64_t decided_us);
+void command_forget_ended(struct sim *s, int64_t now_us); /* pauses that are over by one of the clocks */
+bool command_is_paused(struct sim *s, const char *namespace, const char *playbook, int64_t decided_us);
 
 /* history.c */
 void history_draw(struct sim *s);
@@ -393,7 +394,6 @@ void watch_leaving(struct sim *s, const struct out *out, int64_t decided_us); /*
 void watch_arrived(struct sim *s, const struct sent *sent, struct workload_model *w);
 /* The step says idempotent: true. */
 bool watch_may_repeat(const struct jrun *run, const json_t *effect);
-void watch_applied(struct sim *s, const struct sent *sent, struct workload_model *w);
 void watch_saved(struct sim *s, struct jrun *run, const json_t *doc,
                  int64_t decided_us); /* before it replaces run->doc */
 void row_counted(struct sim *s, const struct row *row);

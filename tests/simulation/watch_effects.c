@@ -97,15 +97,28 @@ static void cooled_down(struct sim *s, const struct jrun *run, const struct work
     const int64_t cooldown_us = run->playbook->limits.cooldown_ms * USEC_PER_MSEC;
     for (size_t i = 0; i < w->n_touches; i++) {
         const struct jrun *other = w->touches[i].run;
-        if (other == run || doubtful(s, other->done_us))
-            continue;
-        if (other->done_us == 0)
-            violated(s, "one_run_per_owner", "run %s changes %s/%s while run %s is at work there", run->id, w->ns,
-                     w->name, other->id);
-        else if (left_us - other->done_us < cooldown_us)
+        if (other != run && other->done_us != 0 && !doubtful(s, other->done_us) &&
+            left_us - other->done_us < cooldown_us)
             violated(s, "cooldown", "run %s changes %s/%s %lld s after run %s ended, the cooldown is %lld s", run->id,
                      w->ns, w->name, (long long)((left_us - other->done_us) / USEC_PER_SEC), other->id,
                      (long long)(cooldown_us / USEC_PER_SEC));
+    }
+}
+
+/* Half-way, but not at work: it waits for a person, or for its turn after that. */
+static bool rests(const struct jrun *run)
+{
+    const char *state = json_path_text(run->doc, "record", "state", NULL);
+    return str_eq(state, "awaiting_approval") || str_eq(state, "queued");
+}
+
+static void alone_on_its_owner(struct sim *s, const struct jrun *run, const struct workload_model *w)
+{
+    for (size_t i = 0; i < w->n_touches; i++) {
+        const struct jrun *other = w->touches[i].run;
+        if (other != run && other->done_us == 0 && !rests(other))
+            violated(s, "one_run_per_owner", "run %s changes %s/%s while run %s is at work there", run->id, w->ns,
+                     w->name, other->id);
     }
 }
 
@@ -290,6 +303,7 @@ void watch_leaving(struct sim *s, const struct out *out, int64_t decided_us)
 void watch_arrived(struct sim *s, const struct sent *sent, struct workload_model *w)
 {
     struct jrun *run = journal_run(s, sent->run);
+    alone_on_its_owner(s, run, w);
     if (is_inverse(sent->what) || has_touched(w, run))
         return;
     within_limits(s, run, w, sent->left_us);
@@ -298,13 +312,6 @@ void watch_arrived(struct sim *s, const struct sent *sent, struct workload_model
     run->counted = true;
     w->touches = xreallocarray(w->touches, w->n_touches + 1, sizeof(*w->touches));
     w->touches[w->n_touches++] = (struct touch){run, sent->left_us};
-}
-
-void watch_applied(struct sim *s, const struct sent *sent, struct workload_model *w)
-{
-    (void)s;
-    (void)sent;
-    (void)w;
 }
 
 void watch_posted(struct sim *s, const struct sent *sent, bool ok)
