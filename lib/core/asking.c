@@ -27,6 +27,15 @@ static void forget_ops(struct core *c, struct run *run, const struct askset *set
     }
 }
 
+/* An API server that does not answer in time is at fault, whoever notices first. */
+static void blame_silence(struct core *c, const struct run *run, const struct askset *set)
+{
+    _cleanup_json_ json_t *silence = json_pack("{s:s}", "error", "timeout");
+    for (const struct op *op = run->ops; op; op = op->next)
+        if (op->set == set)
+            breaker_answer(c, op->question, silence);
+}
+
 void askset_close(struct core *c, struct run *run, struct askset *set)
 {
     if (!set->open)
@@ -51,6 +60,7 @@ bool askset_ready(struct core *c, struct run *run, struct askset *set)
     if (set->in_flight == 0)
         return true;
     if (c->now.boot_us >= set->deadline_us) {
+        blame_silence(c, run, set);
         forget_ops(c, run, set);
         set->in_flight = 0;
         answer_missing(set, "timeout", "no answer in time");

@@ -99,7 +99,7 @@ static void handle_answer(struct core *c, const struct event *event)
         return;
     }
     if (op->kind == OP_ASK || op->kind == OP_SEND)
-        breaker_answer(c, json_text(op->question, "cluster"), answer);
+        breaker_answer(c, op->question, answer);
     if (op->kind == OP_POST) {
         settle_posted(c, run, op->peer, answer);
         json_decref(answer);
@@ -153,8 +153,8 @@ static void handle_resume(struct core *c, int64_t last_alive_wall_us)
     qsort(list, n, sizeof(*list), by_id); /* ids ascend with time: the order of arrival */
     for (size_t i = 0; i < n; i++)
         list[i]->arrival = c->next_arrival++;
-    for (size_t i = 0; i < n; i++)
     storms_resume(c);
+    for (size_t i = 0; i < n; i++)
         run_resume(c, list[i]);
     for (size_t i = 0; i < n; i++)
         run_advance(c, list[i]);
@@ -174,6 +174,7 @@ static void look_at_clocks(struct core *c, struct now now)
         if (jumped) {
             limits_shift(c, jump);
             budgets_shift(c, jump);
+            breakers_shift(c, jump);
             c->desk_wake_us = now.boot_us; /* windows, expiries: by the new clock */
         }
         if (jumped || stalled) {

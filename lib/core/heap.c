@@ -8,10 +8,16 @@ static void put(struct core *c, size_t at, struct run *run)
     run->heap_at = at + 1;
 }
 
+/* Those that wait for the same moment are woken in order of arrival. */
+static bool earlier(const struct run *a, const struct run *b)
+{
+    return a->wake_us != b->wake_us ? a->wake_us < b->wake_us : a->arrival < b->arrival;
+}
+
 static void sift_up(struct core *c, size_t at)
 {
     struct run *run = c->heap[at];
-    while (at > 0 && c->heap[(at - 1) / 2]->wake_us > run->wake_us) {
+    while (at > 0 && earlier(run, c->heap[(at - 1) / 2])) {
         put(c, at, c->heap[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
@@ -23,9 +29,9 @@ static void sift_down(struct core *c, size_t at)
     struct run *run = c->heap[at];
     for (;;) {
         size_t child = 2 * at + 1;
-        if (child + 1 < c->heap_n && c->heap[child + 1]->wake_us < c->heap[child]->wake_us)
+        if (child + 1 < c->heap_n && earlier(c->heap[child + 1], c->heap[child]))
             child++;
-        if (child >= c->heap_n || c->heap[child]->wake_us >= run->wake_us)
+        if (child >= c->heap_n || !earlier(c->heap[child], run))
             break;
         put(c, at, c->heap[child]);
         at = child;

@@ -348,11 +348,13 @@ json_t *maintenance_status_new(const struct core *c);
 
 /* breaker.c */
 bool breaker_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_name);
-void breaker_begins(struct core *c, struct run *run); /* it passed all guards: half-open, it is the one that tries */
-void breaker_ended(struct core *c, struct run *run);  /* with its outcome */
-void breaker_answer(struct core *c, const char *cluster,
-                    const json_t *answer);            /* of an API server, to an effect or a question */
-bool breaker_reset(struct core *c, const char *name); /* NULL: all; false: no such breaker is open */
+void breaker_begins(struct core *c, struct run *run);  /* it passed the guards: half-open, it is the one that tries */
+void breaker_lets_go(struct core *c, struct run *run); /* it waits again: another may try */
+void breaker_ended(struct core *c, struct run *run);   /* with its outcome */
+/* Of an API server, to an effect or a question; anything else is passed over. */
+void breaker_answer(struct core *c, const json_t *question, const json_t *answer);
+bool breaker_reset(struct core *c, const char *name);  /* NULL: all; false: no such breaker is open */
+void breakers_shift(struct core *c, int64_t delta_us); /* the wall clock was set */
 void breaker_tick(struct core *c);
 void breakers_free(struct core *c);
 json_t *breakers_doc_new(const struct core *c);
@@ -362,7 +364,10 @@ json_t *breakers_status_new(const struct core *c);
 /* budget.c */
 bool budget_holds(const struct core *c, const struct run *run, int64_t *ret_until_us); /* with the shares last known */
 enum guard_answer budget_guard(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
-void budget_spend(struct core *c, struct run *run, const json_t *effect); /* it leaves for the first time */
+/* It leaves, or its answer is here: its workload stands in the window from now on. Rollbacks and exempt runs too. */
+void budget_spend(struct core *c, struct run *run, const json_t *effect);
+void budget_would_have_spent(struct core *c, const struct run *run); /* modes observe and plan */
+void budget_claim(struct core *c, const struct run *run, bool on);   /* it is at work: its share is kept for it */
 bool budget_reset(struct core *c, const char *name);
 void budgets_prune(struct core *c);
 void budgets_shift(struct core *c, int64_t delta_us);
@@ -380,17 +385,17 @@ void storm_ended(struct core *c, struct run *run);         /* a run with run->st
 void storms_free(struct core *c);
 json_t *storms_doc_new(const struct core *c);
 int storms_restore(struct core *c, const json_t *doc, struct error *err);
+void storms_resume(struct core *c); /* with the runs restored, before they go on */
 json_t *storms_status_new(const struct core *c);
 
 /* escalation.c: who is told what, when, until somebody is on it or it is over */
 void escalation_begin(struct core *c, struct run *run, enum reason reason, const char *message);
-void escalation_approval(struct core *c, struct run *run);       /* a plan waits */
-void storms_resume(struct core *c); /* with the runs restored, before they go on */
-void escalation_approval_over(struct core *c, struct run *run);  /* approved, rejected, expired, cleared */
-void escalation_cleared(struct core *c, const char *run);        /* its alert was resolved, or its episode is closed */
+void escalation_approval(struct core *c, struct run *run);      /* a plan waits */
+void escalation_approval_over(struct core *c, struct run *run); /* approved, rejected, expired, cleared */
+void escalation_cleared(struct core *c, const char *run);       /* its alert was resolved, or its episode is closed */
 /* An alert was resolved: so are the escalations of all its runs, also those that are gone from the core. */
 void escalations_alert_cleared(struct core *c, const char *fingerprint);
-void escalation_repaired(struct core *c, const struct run *run); /* for the digest */
+void escalation_repaired(struct core *c, const struct run *run);              /* for the digest */
 void escalation_notice(struct core *c, char **receivers, json_t *notice_new); /* maintenance */
 bool escalation_acknowledge(struct core *c, const char *run, const char *by);
 void escalation_answer(struct core *c, uint64_t delivery, const json_t *answer);
@@ -445,6 +450,8 @@ enum guard_answer guard_hold(struct guard_result *ret, enum reason reason, const
                              char *message_new);
 enum guard_answer guard_protected(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+int guard_read(struct askset *set, const char *cluster, const char *api_version, const char *kind,
+               const char *namespace, const char *name, const json_t **ret_object, struct error *err);
 enum guard_answer guard_owned(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* All guards in their order, the first that does not pass decides. `set` serves what has to be read. */
 enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
@@ -453,8 +460,6 @@ enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *se
 enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */
 /* Whether the same still holds it, told cheaply: thousands may wait while one is let in. */
-int guard_read(struct askset *set, const char *cluster, const char *api_version, const char *kind,
-               const char *namespace, const char *name, const json_t **ret_object, struct error *err);
 bool guards_still_held(const struct core *c, const struct run *run);
 enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret);
 
@@ -505,29 +510,29 @@ bool phase_step_wait(struct core *c, struct run *run);
 bool phase_come_back(struct core *c, struct run *run);
 void run_keep_failure(struct run *run, enum reason reason, const char *message);
 void step_failed(struct core *c, struct run *run, enum reason reason, const char *message);
+void step_verified(struct core *c, struct run *run);
 bool step_effects_go_on(struct core *c, struct run *run);
 void rung_failed(struct core *c, struct run *run, enum reason reason, const char *message);
 /* No further rung: rollback if there is something to undo, then failed and escalated. */
 void run_give_up(struct core *c, struct run *run, enum reason reason, const char *message);
 /* run_send.c */
+/* Whether nothing of the present step was ever sent: then its plan may be made again. */
+bool run_step_untouched(const struct run *run);
 bool phase_send(struct core *c, struct run *run);
 bool phase_sent(struct core *c, struct run *run);
 bool phase_read(struct core *c, struct run *run);
-void step_verified(struct core *c, struct run *run);
 bool phase_backoff(struct core *c, struct run *run);
 /* run_verify.c, run_settle.c, run_rollback.c */
 void run_begin_verify(struct core *c, struct run *run);
+void run_begin_step_verify(struct core *c, struct run *run);
 bool phase_verify(struct core *c, struct run *run);
 void run_begin_settle(struct core *c, struct run *run, bool healthy);
-/* Whether nothing of the present step was ever sent: then its plan may be made again. */
-bool run_step_untouched(const struct run *run);
 bool phase_settle(struct core *c, struct run *run);
 void settle_posted(struct core *c, struct run *run, size_t peer, const json_t *answer);
 void run_begin_rollback(struct core *c, struct run *run);
 bool phase_rollback(struct core *c, struct run *run);
 bool phase_undo_read(struct core *c, struct run *run);
 /* Whoever sent the effect hears how it went, or that it may not be sent. */
-void run_begin_step_verify(struct core *c, struct run *run);
 void rollback_effect_refused(struct core *c, struct run *run, const char *message);
 void rollback_effect_ended(struct core *c, struct run *run, bool done, const char *message);
 

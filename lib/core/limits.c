@@ -237,6 +237,8 @@ void limits_release(struct core *c, struct run *run)
         c->recheck = true;
     run->locked = false;
     limits_set_active(c, run, false);
+    if (run->phase != PHASE_DONE) /* at its end its outcome counts */
+        breaker_lets_go(c, run);
 }
 
 /* ---- histories ---- */
@@ -273,6 +275,7 @@ void limits_note_attempt(struct core *c, const struct run *run)
 
 void limits_would_have_acted(struct core *c, const struct run *run, int64_t wall_us)
 {
+    budget_would_have_spent(c, run);
     for (size_t i = 0; i < run->n_keys; i++) {
         struct owner *o = owner_get(c, run->keys[i]);
         limits_attempt(c, run->keys[i], run->id, run->playbook->name, wall_us, true);
@@ -361,6 +364,7 @@ void limits_set_active(struct core *c, struct run *run, bool active)
     }
     k->active += active ? 1 : -1;
     run->active = active;
+    budget_claim(c, run, active);
     if (!active)
         c->recheck = true;
 }

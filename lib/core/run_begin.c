@@ -239,6 +239,7 @@ bool phase_waiting(struct core *c, struct run *run)
         record_event(c, run, "what held it is gone: decided again");
         limits_lock(c, run);
         limits_set_active(c, run, true);
+        breaker_begins(c, run);
         run->phase = PHASE_RECHECK;
     } else {
         run_hold(c, run, &g);

@@ -10,6 +10,7 @@
 void run_begin_work(struct core *c, struct run *run)
 {
     limits_lock(c, run);
+    breaker_begins(c, run);
     record_held(c, run, NULL);
     run->index = 0;
     run_state_to(c, run, RUN_REMEDIATING, "all guards passed");

@@ -88,8 +88,9 @@ static void send_now(struct core *c, struct run *run)
     core_note(c, run, NOTE_INFO, REASON_NONE, "%s%s", what, attempts > 1 ? " (again)" : "");
     int64_t left = run->step_deadline_us - c->now.boot_us, most = SEND_TIMEOUT_MS * USEC_PER_MSEC;
     left = left > most ? most : left < USEC_PER_SEC ? USEC_PER_SEC : left;
-    if (attempts == 1)
-        budget_spend(c, run, e);
+    if (!run->rolling)
+        breaker_begins(c, run);
+    budget_spend(c, run, e);
     core_out(c, run, OP_SEND, NULL, json_deep_copy(e), left, false);
     run->phase = PHASE_SENT;
     run_dirty(c, run);
@@ -136,9 +137,9 @@ static bool guard_and_send(struct core *c, struct run *run)
     enum guard_answer a = guards_run(c, run, set, &g);
     bool again = true;
     if (a == GUARD_PASS) {
-        send_now(c, run);
         if (!run->locked) /* given to a storm's run, or not there after a restart: it is free again */
             limits_lock(c, run);
+        send_now(c, run);
     } else if (a == GUARD_FINAL) {
         guard_stops(c, run, &g);
     } else if (a == GUARD_WAIT) {
@@ -275,6 +276,7 @@ bool phase_sent(struct core *c, struct run *run)
     const char *error = json_text(answer, "error");
     bool is_delete = str_eq(json_text(run->current, "method"), "DELETE");
     json_object_set_new(run->current, "code", status ? json_integer(status) : json_null());
+    budget_spend(c, run, run->current); /* it may have taken effect just now */
     if (!error && ((status >= 200 && status < 300) || (status == 404 && is_delete))) {
         effect_done(run->current, status < 300 ? answer_body(answer) : NULL);
         json_object_del(run->current, "error");
