@@ -3,8 +3,8 @@
  * Happy path: an ingest batch is committed -> its alerts are pushed -> the deciding source takes them, a slice a turn,
  * so that webhooks and answers are never kept waiting -> each becomes one core event. When more arrive than the queue
  * may hold, the rest stays in the inbox table only (`spilled`) and is read again, in order, when the queue is empty:
- * memory stays bounded, nothing is lost. While webhooks come by the thousand a second, decisions get a hundredth of
- * the loop's time (a short slice, then a rest), so that neither keeps the other waiting; otherwise they run at once. */
+ * memory stays bounded, nothing is lost. While webhooks come by the thousand a second, decisions get a fifth of the
+ * loop's time (a short slice, then a rest), in a flood a hundredth; otherwise they run at once. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/internal.h"
@@ -15,9 +15,12 @@
 enum { QUEUE_MAX = 20000, SPILL_READ = 2000, RAW_MAX = 4096 };
 enum { QUEUE_MAX_BYTES = 32 << 20, SPILL_READ_BYTES = 2 << 20, SPILL_RETRY_US = 1000000 };
 enum { UNSAVED_MAX = 4096 }; /* records on their way to the journal; beyond it decisions wait for its commits */
-enum { SLICE_US = 2000, SHARE_SLICE_US = 300, SHARE_WEBHOOKS = 8 };
-enum { FLOOD_WINDOW_US = 10000, FLOOD_WEBHOOKS = 60, FLOOD_LASTS_US = 50000 };
-enum { FLOOD_SLICE_US = 200, FLOOD_REST_US = 19800 };
+/* Of webhooks: in one window, in two, and how long a flood is believed in after such a window. */
+enum { FLOOD_WINDOW_US = 10000, FLOOD_WEBHOOKS = 60, BUSY_WEBHOOKS = 40, FLOOD_LASTS_US = 50000 };
+
+struct share {
+    int64_t slice_us, rest_us; /* decisions' time, then the webhooks' */
+};
 
 void waiting_free(struct waiting *w)
 {
@@ -205,24 +208,22 @@ void queue_note_webhook(struct engine *e, struct now now)
         e->flood_until_us = now.boot_us + FLOOD_LASTS_US;
 }
 
-static bool is_flood(const struct engine *e)
+/* How decisions and webhooks share the loop. Sixteen senders that each wait for a long slice never look like a flood,
+ * so decisions step back before it is one. */
+static struct share share_now(const struct engine *e)
 {
-    return now_read().boot_us < e->flood_until_us;
-}
-
-/* A long slice keeps every sender waiting: sixteen of them that wait for 2 ms each time never look like a flood. */
-static int64_t slice_us(const struct engine *e)
-{
-    if (is_flood(e))
-        return FLOOD_SLICE_US;
-    const int64_t age = now_read().boot_us / FLOOD_WINDOW_US - e->flood_window;
+    const int64_t now_us = now_read().boot_us, age = now_us / FLOOD_WINDOW_US - e->flood_window;
     const unsigned lately = age == 0 ? e->flood_now + e->flood_before : age == 1 ? e->flood_now : 0;
-    return lately >= SHARE_WEBHOOKS ? SHARE_SLICE_US : SLICE_US;
+    if (now_us < e->flood_until_us)
+        return (struct share){.slice_us = 200, .rest_us = 19800};
+    if (lately >= BUSY_WEBHOOKS)
+        return (struct share){.slice_us = 300, .rest_us = 1200};
+    return (struct share){.slice_us = 2000};
 }
 
 static void decide_slice(struct engine *e)
 {
-    const int64_t until = now_read().boot_us + slice_us(e);
+    const int64_t until = now_read().boot_us + share_now(e).slice_us;
     if (e->queue_len == 0 && e->spilled)
         read_spilled(e);
     while (e->queue_head && !e->broken && now_read().boot_us < until) {
@@ -239,7 +240,7 @@ static int on_decide(sd_event_source *source, uint64_t usec _unused_, void *user
     if (e->broken || journal_is_behind(e) || !(e->queue_head || e->spilled))
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
     const bool wait = !e->queue_head && e->spill_unread;
-    sd_event_source_set_time_relative(source, wait ? SPILL_RETRY_US : is_flood(e) ? FLOOD_REST_US : 0);
+    sd_event_source_set_time_relative(source, wait ? SPILL_RETRY_US : (uint64_t)share_now(e).rest_us);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 

@@ -30,6 +30,18 @@ static void one_alert_is_its_own_row(void **state _unused_)
     assert_int_equal(p->status, 200);
     assert_int_equal(p->n, 1);
     assert_null(p->alerts[0].row);
+    assert_true(p->unread); /* its alert is built when it is decided */
+    assert_null(p->alerts[0].waiting->alert);
+    assert_non_null(p->body);
+}
+
+static void one_unusual_alert_is_built_at_once(void **state _unused_)
+{
+    _cleanup_(parsed_freep) struct parsed *p = parse("{\"status\":\"firing\",\"truncatedAlerts\":2,\"alerts\":[{"
+                                                     "\"labels\":{\"alertname\":\"A\"}}]}");
+    assert_int_equal(p->status, 200);
+    assert_int_equal(p->truncated, 2);
+    assert_false(p->unread);
     assert_non_null(p->alerts[0].waiting->alert);
 }
 
@@ -126,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_alert_is_its_own_row),
+        cmocka_unit_test(one_unusual_alert_is_built_at_once),
         cmocka_unit_test(rows_of_several_alerts_can_be_read_again),
         cmocka_unit_test(what_is_no_webhook_is_400),
         cmocka_unit_test(a_nul_spoils_its_alert_only),
