@@ -115,7 +115,7 @@ struct written { /* who wrote which field last */
 
 struct touch { /* a run's first effect on a workload that arrived */
     struct jrun *run;
-    int64_t left_us; /* when the core decided on it */
+    int64_t left_us, last_us; /* when the core decided on it, and on its last one */
 };
 
 struct workload_model {
@@ -178,8 +178,9 @@ struct jrun { /* a record of the journal, and what was seen of its run */
     unsigned verified;           /* rungs, as bits */
     int rung_when_cleared;
     bool rolling_when_cleared;
-    int64_t asked_us; /* its last question to the API server */
-    int64_t acted_us; /* its first effect left */
+    int64_t asked_us;  /* its last question to the API server */
+    int64_t acted_us;  /* its first effect left */
+    int64_t rested_us; /* when it last stood queued or waiting for a person */
     bool counted;
     unsigned posted_by[PEERS]; /* generation of the process that posted */
     bool post_answered[PEERS];

@@ -105,21 +105,27 @@ static void cooled_down(struct sim *s, const struct jrun *run, const struct work
     }
 }
 
-/* Half-way, but not at work: it waits for a person, or for its turn after that. */
-static bool rests(const struct jrun *run)
-{
-    const char *state = json_path_text(run->doc, "record", "state", NULL);
-    return str_eq(state, "awaiting_approval") || str_eq(state, "queued");
-}
-
+/* Half-way but resting, it waits for a person or for its turn after that: others may act meanwhile. When it acts again
+ * it must be alone again. */
 static void alone_on_its_owner(struct sim *s, const struct jrun *run, const struct workload_model *w)
 {
     for (size_t i = 0; i < w->n_touches; i++) {
         const struct jrun *other = w->touches[i].run;
-        if (other != run && other->done_us == 0 && !rests(other))
+        if (other != run && other->done_us == 0 && w->touches[i].last_us > other->rested_us)
             violated(s, "one_run_per_owner", "run %s changes %s/%s while run %s is at work there", run->id, w->ns,
                      w->name, other->id);
     }
+}
+
+static struct touch *touch_get(struct workload_model *w, struct jrun *run, int64_t left_us)
+{
+    for (size_t i = 0; i < w->n_touches; i++)
+        if (w->touches[i].run == run)
+            return &w->touches[i];
+    w->touches = xreallocarray(w->touches, w->n_touches + 1, sizeof(*w->touches));
+    struct touch *t = &w->touches[w->n_touches++];
+    *t = (struct touch){.run = run, .left_us = left_us};
+    return t;
 }
 
 static bool is_at_work(const struct jrun *run)
@@ -304,14 +310,13 @@ void watch_arrived(struct sim *s, const struct sent *sent, struct workload_model
 {
     struct jrun *run = journal_run(s, sent->run);
     alone_on_its_owner(s, run, w);
-    if (is_inverse(sent->what) || has_touched(w, run))
-        return;
-    within_limits(s, run, w, sent->left_us);
-    if (w->n_touches == 0 || !run->counted)
-        few_at_once(s, run);
-    run->counted = true;
-    w->touches = xreallocarray(w->touches, w->n_touches + 1, sizeof(*w->touches));
-    w->touches[w->n_touches++] = (struct touch){run, sent->left_us};
+    if (!is_inverse(sent->what) && !has_touched(w, run)) {
+        within_limits(s, run, w, sent->left_us);
+        if (!run->counted)
+            few_at_once(s, run);
+        run->counted = true;
+    }
+    touch_get(w, run, sent->left_us)->last_us = sent->left_us;
 }
 
 void watch_posted(struct sim *s, const struct sent *sent, bool ok)
