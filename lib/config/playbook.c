@@ -246,6 +246,7 @@ static void read_body(struct loader *l, const struct node *map, struct playbook 
         p->ladder[0] = (struct rung){.name = xstrdup("rung 1"), .mode = p->mode};
         read_rung_steps(l, steps, &p->ladder[0]);
     }
+    add_gitops_step(l, p);
     p->verify.present = node_get(map, "verify");
     check_verify(l, map, p);
     check_class(l, map, p);

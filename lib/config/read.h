@@ -91,6 +91,7 @@ extern const struct key step_keys[], evidence_keys[], check_keys[], rung_keys[];
 void read_later(struct loader *l, const struct node *value, void *field); /* of a key that is read by hand */
 void read_steps(struct loader *l, const struct node *list, struct step **steps, size_t *n, bool evidence_only);
 void read_rung_steps(struct loader *l, const struct node *steps, struct rung *ret);
+void add_gitops_step(struct loader *l, struct playbook *p);
 void read_ladder(struct loader *l, const struct node *list, struct playbook *p);
 void read_checks(struct loader *l, const struct node *list, struct check_step **checks, size_t *n);
 

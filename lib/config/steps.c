@@ -199,6 +199,22 @@ static void read_rung(struct loader *l, const struct node *map, enum playbook_mo
         read_rung_steps(l, node_get(map, "steps"), ret);
 }
 
+/* gitops: suspend is a step before the rung's own: planned, journalled and shown like any other. A playbook that comes
+ * back from the journal has it already. */
+void add_gitops_step(struct loader *l, struct playbook *p)
+{
+    const struct action *suspend = registry_action(l->registry, "gitops.suspend");
+    for (size_t i = 0; suspend && p->gitops == GITOPS_SUSPEND && i < p->n_rungs; i++) {
+        struct rung *r = &p->ladder[i];
+        if (r->n_steps == 0 || r->steps[0].action == suspend)
+            continue;
+        r->steps = xreallocarray(r->steps, r->n_steps + 1, sizeof(*r->steps));
+        memmove(&r->steps[1], &r->steps[0], r->n_steps * sizeof(*r->steps));
+        r->n_steps++;
+        r->steps[0] = (struct step){.action = suspend, .with = json_object(), .line = p->line};
+    }
+}
+
 void read_ladder(struct loader *l, const struct node *list, struct playbook *p)
 {
     if (!want_type(l, list, NODE_LIST))

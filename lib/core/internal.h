@@ -119,6 +119,7 @@ struct run {
     bool active;          /* counts for `concurrent` */
     bool healthy;         /* settling after a precheck */
     bool rolling;         /* rolling back */
+    bool restoring;       /* it is over but for what must be put back whatever came of it (`restore: end`) */
     bool approved;        /* a person said yes to the plan of this rung */
     bool storm;           /* the run of a storm: its own storm does not hold it */
     bool storm_counted;   /* its target was counted, once */
@@ -135,6 +136,7 @@ struct run {
 
     size_t rung, step, index; /* index: evidence of diagnose, step of a plan */
     json_t *effects;          /* all effects of the run, each with rung, step, status, attempts, … */
+    json_t *ending;           /* restoring: how it will have ended */
     json_t *undoing;          /* the effect whose inverse is on its way; borrowed from effects */
     json_t *current;          /* the effect that is being sent; borrowed from effects */
     size_t evidence_bytes;
@@ -530,6 +532,9 @@ void run_begin_settle(struct core *c, struct run *run, bool healthy);
 bool phase_settle(struct core *c, struct run *run);
 void settle_posted(struct core *c, struct run *run, size_t peer, const json_t *answer);
 void run_begin_rollback(struct core *c, struct run *run);
+/* True: something is put back first (gitops.suspend); the run ends like this afterwards. */
+bool run_restores_first(struct core *c, struct run *run, enum run_outcome outcome, enum reason reason, bool escalate,
+                        const char *message);
 bool phase_rollback(struct core *c, struct run *run);
 bool phase_undo_read(struct core *c, struct run *run);
 /* Whoever sent the effect hears how it went, or that it may not be sent. */

@@ -37,10 +37,16 @@ static const struct kind known[] = {
 
 /* Kinds that moved: asked for by discovery, the newest version that the server has wins. */
 static const struct {
-    const char *kind, *versions[3];
+    const char *kind, *versions[4];
 } moved[] = {
     {"CronJob", {"batch/v1", "batch/v1beta1", NULL}},
     {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1", NULL}},
+    {"Kustomization",
+     {"kustomize.toolkit.fluxcd.io/v1", "kustomize.toolkit.fluxcd.io/v1beta2", "kustomize.toolkit.fluxcd.io/v1beta1",
+      NULL}},
+    {"HelmRelease",
+     {"helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2", "helm.toolkit.fluxcd.io/v2beta1", NULL}},
+    {"Application", {"argoproj.io/v1alpha1", NULL}},
 };
 
 const struct kind *kind_known(const char *kind)

@@ -76,6 +76,7 @@ enum recognition {
  *                `before` means that the field was not there. `after` may be left out: it is then taken from the
  * answer. reversible   true: the inverse is to put `before` back at each pointer where `after` still stands undo {path,
  * content_type?}: where the inverse PATCH (application/json-patch+json) goes; default `path` without query irreversible
+ * restore "end": it holds only while the run goes on; undone when the run ends, however it ends
  * text: why there is no inverse (reversible false) settle_each  true: the next effect of the step waits until the
  * target's pods are all Ready again (pods.delete, only: all) made         free JSON for the checks (asks): e.g.
  * {"deleted": [uids], "restartedAt": "…"} Built with effect_new(); the run machine adds what became of it (status,

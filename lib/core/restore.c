@@ -63,10 +63,10 @@ struct flag_field {
     {                                                                                                                  \
 #f, offsetof(struct run, f)                                                                                    \
     }
-static const struct flag_field flag_fields[] = {FLAG_FIELD(parked),    FLAG_FIELD(cleared),  FLAG_FIELD(refired),
-                                                FLAG_FIELD(acted),     FLAG_FIELD(began),    FLAG_FIELD(healthy),
-                                                FLAG_FIELD(rolling),   FLAG_FIELD(approved), FLAG_FIELD(storm),
-                                                FLAG_FIELD(held_told), FLAG_FIELD(probing),  FLAG_FIELD(storm_counted)};
+static const struct flag_field flag_fields[] = {
+    FLAG_FIELD(parked),    FLAG_FIELD(cleared), FLAG_FIELD(refired),      FLAG_FIELD(acted),    FLAG_FIELD(began),
+    FLAG_FIELD(healthy),   FLAG_FIELD(rolling), FLAG_FIELD(restoring),    FLAG_FIELD(approved), FLAG_FIELD(storm),
+    FLAG_FIELD(held_told), FLAG_FIELD(probing), FLAG_FIELD(storm_counted)};
 
 static bool *flag_of(const struct run *run, const struct flag_field *f)
 {
@@ -88,6 +88,8 @@ json_t *run_state_new(const struct core *c, const struct run *run)
             json_object_set_new(s, time_fields[i].name, json_integer(c->now.wall_us + (t - c->now.boot_us)));
     }
     json_object_set_new(s, "run_left_us", json_integer(run->run_left_us));
+    if (run->ending)
+        json_object_set(s, "ending", run->ending);
     json_object_set_new(s, "cancel", json_integer(run->cancel));
     json_set_text(s, "fail_reason", reason_name(run->fail_reason));
     json_set_text(s, "fail_message", run->fail_message);
@@ -150,6 +152,8 @@ static void load_numbers(struct run *run, const json_t *state)
         *time_of(run, &time_fields[i]) = json_int_or(state, time_fields[i].name, 0); /* wall, until run_resume() */
     reason_parse(json_text_or(state, "fail_reason", ""), &run->fail_reason);
     run->fail_message = xstrdup(json_text(state, "fail_message"));
+    if (json_is_object(json_object_get(state, "ending")))
+        run->ending = json_deep_copy(json_object_get(state, "ending"));
     json_t *effects = json_object_get(state, "effects");
     run->effects = json_is_array(effects) ? json_deep_copy(effects) : json_array();
 }
@@ -210,6 +214,7 @@ static void free_loaded(struct run *run)
     free(run->fail_message);
     target_clear(&run->target);
     json_decref(run->effects);
+    json_decref(run->ending);
     json_decref(run->record);
     playbook_unref(run->playbook);
     free(run);

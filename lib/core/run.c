@@ -75,6 +75,7 @@ struct run *run_free(struct core *c, struct run *run)
     free(run->keys);
     target_clear(&run->target);
     json_decref(run->effects);
+    json_decref(run->ending);
     json_decref(run->record);
     playbook_unref(run->playbook);
     free(run->peers);
@@ -242,6 +243,8 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
     va_start(args, fmt);
     _cleanup_free_ char *message = xvasprintf(fmt, args);
     va_end(args);
+    if (run_restores_first(c, run, outcome, reason, escalate, message))
+        return;
     run->outcome = outcome;
     run->reason = reason;
     json_set_text(run->record, "outcome", run_outcome_name(outcome));
@@ -264,6 +267,7 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
         episodes_bound(c);
     core_note(c, run, outcome == OUTCOME_FAILED ? NOTE_WARN : NOTE_INFO, reason, "%s: %s", run_outcome_name(outcome),
               message);
+    escalation_approval_over(c, run);
     if (escalate)
         run_escalate(c, run, reason, message);
     breaker_ended(c, run);

@@ -1,5 +1,6 @@
 /* Rollback: the inverse of every reversible effect, last first, each only where the object still holds what mendd
- * wrote. Each inverse is an effect of its own, journalled and sent like any other. */
+ * wrote. What was only to hold while the run goes on (`restore: end`: suspended GitOps) is put back in the same way
+ * when the run ends, however it ends. Each inverse is an effect of its own, journalled and sent like any other. */
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/internal.h"
@@ -11,19 +12,24 @@ void run_begin_rollback(struct core *c, struct run *run)
     run_state_to(c, run, RUN_ROLLING_BACK, "%s: rolling back", run->fail_message);
 }
 
-static bool candidate(const json_t *e)
+static bool only_meanwhile(const json_t *e)
+{
+    return str_eq(json_text(e, "restore"), "end");
+}
+
+static bool candidate(const struct run *run, const json_t *e)
 {
     const char *status = json_text(e, "status");
-    return !json_bool_or(e, "inverse", false) && json_bool_or(e, "reversible", false) &&
-           !json_bool_or(e, "verified", false) && !json_object_get(e, "undone") &&
-           (str_eq(status, "done") || str_eq(status, "unknown"));
+    return only_meanwhile(e) == run->restoring && !json_bool_or(e, "inverse", false) &&
+           json_bool_or(e, "reversible", false) && (run->restoring || !json_bool_or(e, "verified", false)) &&
+           !json_object_get(e, "undone") && (str_eq(status, "done") || str_eq(status, "unknown"));
 }
 
 static json_t *last_to_undo(const struct run *run)
 {
     for (size_t i = json_array_size(run->effects); i-- > 0;) {
         json_t *e = json_array_get(run->effects, i);
-        if (candidate(e))
+        if (candidate(run, e))
             return e;
     }
     return NULL;
@@ -35,7 +41,7 @@ static const char *sum_up(const struct run *run)
     size_t i;
     json_t *e;
     json_array_foreach (run->effects, i, e) {
-        const char *how = json_text(e, "undone");
+        const char *how = only_meanwhile(e) ? NULL : json_text(e, "undone");
         undone += str_eq(how, "done");
         skipped += str_eq(how, "skipped");
         failed += str_eq(how, "failed");
@@ -57,6 +63,55 @@ static void note_undone(struct core *c, struct run *run, json_t *effect, const c
     record_event(c, run, event);
 }
 
+bool run_restores_first(struct core *c, struct run *run, enum run_outcome outcome, enum reason reason, bool escalate,
+                        const char *message)
+{
+    size_t i, n = 0;
+    json_t *e;
+    if (run->restoring)
+        return false;
+    run->restoring = true; /* for candidate() */
+    json_array_foreach (run->effects, i, e)
+        n += candidate(run, e);
+    run->restoring = n > 0;
+    if (n == 0)
+        return false;
+    run->ending = json_pack("{s:i, s:i, s:b, s:s}", "outcome", outcome, "reason", reason, "escalate", escalate,
+                            "message", message);
+    round_close(c, run);
+    askset_close(c, run, &run->set);
+    askset_close(c, run, &run->guards);
+    askset_close(c, run, &run->read);
+    run->rolling = true;
+    run->phase = PHASE_ROLLBACK;
+    run_state_to(c, run, RUN_ROLLING_BACK, "%s; putting back what was suspended meanwhile", message);
+    run_wake_at(run, c->now.boot_us);
+    return true;
+}
+
+/* What was suspended is not put back: somebody must do it. */
+static bool not_restored(const struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        if (only_meanwhile(e) && json_object_get(e, "undone") && !str_eq(json_text(e, "undone"), "done"))
+            return true;
+    }
+    return false;
+}
+
+static void end_restored(struct core *c, struct run *run)
+{
+    _cleanup_json_ json_t *ending = TAKE_PTR(run->ending);
+    bool lost = not_restored(run);
+    run->rolling = false;
+    run_end(c, run, (enum run_outcome)json_int_or(ending, "outcome", OUTCOME_FAILED),
+            (enum reason)json_int_or(ending, "reason", REASON_INTERRUPTED),
+            lost || json_bool_or(ending, "escalate", false), "%s%s", json_text_or(ending, "message", "ended"),
+            lost ? "; what was suspended meanwhile could not be put back: look at the timeline" : "");
+}
+
 bool phase_rollback(struct core *c, struct run *run)
 {
     run->undoing = last_to_undo(run);
@@ -67,7 +122,12 @@ bool phase_rollback(struct core *c, struct run *run)
         run->phase = PHASE_UNDO_READ;
         return true;
     }
+    if (run->restoring) {
+        end_restored(c, run);
+        return true;
+    }
     const char *result = sum_up(run);
+    run->rolling = false;
     json_set_text(run->record, "rollback", result);
     _cleanup_free_ char *text = TAKE_PTR(run->fail_message);
     bool cancelled = run->fail_reason == REASON_CANCELLED; /* who cancelled knows */

@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "core/kinds.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 void world_init(struct world *w)
@@ -21,9 +23,18 @@ void world_clear(struct world *w)
 
 void world_add_object(struct world *w, const json_t *object)
 {
+    /* a custom resource lies where its apiVersion and kind say, its plural made with an "s" */
+    struct kind custom = {.namespaced = true};
     const struct kind *k = kind_known(json_text_or(object, "kind", ""));
-    if (!k)
-        return;
+    if (!k) {
+        const char *version = json_text_or(object, "apiVersion", "x.io/v1"), *slash = strchr(version, '/');
+        snprintf(custom.group, sizeof(custom.group), "%.*s", slash ? (int)(slash - version) : 0, version);
+        snprintf(custom.version, sizeof(custom.version), "%s", slash ? slash + 1 : version);
+        const char *kind = json_text_or(object, "kind", "x");
+        for (size_t i = 0; kind[i] && i < sizeof(custom.plural) - 2; i++)
+            custom.plural[i] = (char)tolower((unsigned char)kind[i]), custom.plural[i + 1] = 's';
+        k = &custom;
+    }
     _cleanup_free_ char *path = kube_path(k, json_path_text(object, "metadata", "namespace", NULL),
                                           json_path_text(object, "metadata", "name", NULL), NULL);
     json_object_set_new(w->objects, path, json_deep_copy(object));
