@@ -1,7 +1,5 @@
 #include "core/markdown.h"
 
-#include "base/text.h"
-
 #include <string.h>
 #include <strings.h>
 
@@ -37,22 +35,29 @@ static const char *escaped(const char *p)
     return NULL;
 }
 
-void markdown_inline(struct strbuf *b, const char *text)
+/* Cleaned first, looked at then: "www." with something hidden within is a link once that has gone. */
+static void clean(struct strbuf *b, const char *text)
 {
-    if (str_empty(text)) {
-        strbuf_putc(b, '-');
-        return;
-    }
     for (const char *p = text; *p; p++) {
         const unsigned char c = (unsigned char)*p;
         const size_t skip = hidden((const unsigned char *)p);
-        const char *as = escaped(p);
         if (skip)
             p += skip - 1;
-        else if (c == '\n' || c == '\t')
+        else if ((c >= 0x20 || c == '\n' || c == '\t') && c != 0x7f)
+            strbuf_putc(b, *p);
+    }
+}
+
+void markdown_inline(struct strbuf *b, const char *text)
+{
+    _cleanup_strbuf_ struct strbuf content = STRBUF_INIT;
+    clean(&content, text ? text : "");
+    if (content.len == 0)
+        strbuf_putc(b, '-');
+    for (const char *p = strbuf_str(&content); *p; p++) {
+        const char *as = escaped(p);
+        if (*p == '\n' || *p == '\t')
             strbuf_putc(b, ' ');
-        else if (c < 0x20 || c == 0x7f)
-            continue;
         else if (as)
             strbuf_puts(b, as);
         else if (strchr("*_[]{}#!~$", *p))
@@ -74,24 +79,14 @@ static size_t longest_run(const char *text, char c)
 
 void markdown_block(struct strbuf *b, const char *language, const char *text)
 {
-    const size_t run = longest_run(text, '`'), fence = run < 3 ? 3 : run + 1;
+    _cleanup_strbuf_ struct strbuf content = STRBUF_INIT;
+    clean(&content, text);
+    if (content.len > 0 && content.data[content.len - 1] != '\n')
+        strbuf_putc(&content, '\n');
+    const size_t run = longest_run(strbuf_str(&content), '`'), fence = run < 3 ? 3 : run + 1;
     for (size_t i = 0; i < fence; i++)
         strbuf_putc(b, '`');
-    strbuf_printf(b, "%s\n", language);
-    char last = '\n';
-    for (const char *p = text; *p; p++) {
-        const unsigned char c = (unsigned char)*p;
-        const size_t skip = hidden((const unsigned char *)p);
-        if (skip) {
-            p += skip - 1;
-            continue;
-        }
-        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
-            continue;
-        strbuf_putc(b, last = *p);
-    }
-    if (last != '\n')
-        strbuf_putc(b, '\n');
+    strbuf_printf(b, "%s\n%s", language, strbuf_str(&content));
     for (size_t i = 0; i < fence; i++)
         strbuf_putc(b, '`');
     strbuf_putc(b, '\n');

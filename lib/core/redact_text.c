@@ -22,9 +22,19 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
 }
 
+/* Blanks, other control characters, and a terminal's colours: logs put them between a name and its value. */
 static const char *skip_blanks(const char *p)
 {
-    return p + strspn(p, " \t");
+    for (;;) {
+        if (p[0] == '\x1b' && p[1] == '[') {
+            const char *end = p + 2 + strspn(p + 2, "0123456789;");
+            p = isalpha((unsigned char)*end) ? end + 1 : end;
+        } else if (*p == ' ' || (*p && iscntrl((unsigned char)*p) && *p != '\n' && *p != '\r')) {
+            p++;
+        } else {
+            return p;
+        }
+    }
 }
 
 static const char *skip_backslashes(const char *p)

@@ -108,6 +108,7 @@ static const struct {
      "- name: DB_PASSWORD\n  value: " R "\n- name: A\n  value: b"},
     {"env \"DB_PASSWORD\",\"value\":\"hunter2\"}", "env \"DB_PASSWORD\",\"value\":\"" R "\"}"},
     {"tokens: [abc, def] x", "tokens: " R " x"},
+    {"\x1b[32mpassword\x1b[0m=hunter2\x1b[0m x", "\x1b[32mpassword\x1b[0m=" R " x"},
     {"password := \"x y\"", "password := \"" R "\""},
     {"secret='it''s'", "secret='" R "''s'"},
     /* without a name */
@@ -217,8 +218,9 @@ static void costs_grow_linearly(void **state)
 {
     (void)state;
     static const char *const pieces[] = {
-        "a/", "://",        "a://",         "-----BEGIN ", "password",     "password\n", "token:\\", "eyJ", "bearer ",
-        "a=", "password=,", "\"token\":\"", "A1b",         "secret: |\n ", "--token ",   "[{",       "\\\\"};
+        "a/",       "://",          "a://",     "-----BEGIN ", "password",   "password\n",
+        "token:\\", "eyJ",          "bearer ",  "a=",          "password=,", "\"token\":\"",
+        "A1b",      "secret: |\n ", "--token ", "token \x1b[", "[{",         "\\\\"};
     for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
         _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
         while (b.len < 1 << 20)

@@ -315,7 +315,9 @@ static void inline_text_is_escaped(void **state)
          "d\r",
          "a b cd"},
         {"\xe2\x80\x8b\xef\xbb\xbfz\xc2\x85\xc3\xa4", "z\xc3\xa4"},
+        {"ww\xe2\x80\x8bw.e http:\x01//e", "&#119;ww.e http&#58;//e"}, /* what is hidden goes first */
         {"", "-"},
+        {"\x01\r", "-"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
@@ -330,6 +332,9 @@ static void blocks_outlast_their_content(void **state)
     _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
     markdown_block(&b, "diff", "a\n````\nb");
     assert_string_equal(strbuf_str(&b), "`````diff\na\n````\nb\n`````\n");
+    strbuf_reset(&b);
+    markdown_block(&b, "", "``\xe2\x80\x8b``\x01`\n"); /* one run, once what is hidden has gone */
+    assert_string_equal(strbuf_str(&b), "``````\n`````\n``````\n");
 }
 
 static json_t *huge_record(size_t entries, size_t bytes, char filler)
