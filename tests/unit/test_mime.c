@@ -22,10 +22,9 @@ static char *decoded(const char *words)
     struct strbuf b = STRBUF_INIT;
     for (const char *p = words; (p = strstr(p, "=?utf-8?q?")); p++) {
         p += 10;
-        size_t n = 0;
         const char *begin = p;
         _cleanup_strbuf_ struct strbuf word = STRBUF_INIT;
-        for (; !str_starts(p, "?="); p++, n++) {
+        for (; !str_starts(p, "?="); p++) {
             if (*p == '=') {
                 strbuf_putc(&word, (char)(hex(p[1]) * 16 + hex(p[2])));
                 p += 2;
@@ -42,11 +41,12 @@ static char *decoded(const char *words)
 
 static void test_headers_come_back(void **state _unused_)
 {
-    static const char *const values[] = {"\xc3\x9c"
-                                         "berlauf",
-                                         "a b_c=d?e", "=?utf-8?q?x?=",
-                                         "\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5 fire in the "
-                                         "hall, \xe2\x82\xac 100 and a long tail that wants a second and a third line"};
+    static const char *const values[] = {
+        "\xc3\x9c"
+        "berlauf",
+        "a b_c=d?e", "=?utf-8?q?x?=",
+        "\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5\xf0\x9f\x94\xa5 fire in the "
+        "hall, \xe2\x82\xac 100 and a long tail that wants a second and a third line"};
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
         _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
         mime_header(&b, "Subject", values[i]);
