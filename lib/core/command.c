@@ -42,6 +42,7 @@ static void command_approve(struct core *c, const struct event *event, struct ru
         return;
     }
     run_approve(c, run, json_text_or(what, "by", "somebody"));
+    escalation_acknowledge(c, run->id, json_text_or(what, "by", "somebody"));
     command_reply(c, event->command.ticket, 200, NULL, NULL, "approved: run %s goes on", run->id);
     run_advance(c, run);
 }
@@ -55,6 +56,7 @@ static void command_reject(struct core *c, const struct event *event, struct run
     }
     command_reply(c, event->command.ticket, 200, NULL, NULL, "rejected: run %s does not go on", run->id);
     run_reject(c, run, json_text_or(what, "by", "somebody"), json_text(what, "reason"));
+    escalation_acknowledge(c, run->id, json_text_or(what, "by", "somebody"));
     run_advance(c, run);
 }
 
@@ -73,6 +75,7 @@ static void command_cancel(struct core *c, const struct event *event, struct run
     _cleanup_free_ char *words =
         xasprintf("%s cancelled the run%s", by, rollback ? " and wants its changes undone" : "");
     record_event(c, run, words);
+    escalation_acknowledge(c, run->id, by);
     command_reply(c, event->command.ticket, 200, NULL, NULL, "run %s ends after the step in flight", run->id);
     run_advance(c, run);
 }

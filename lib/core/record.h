@@ -7,7 +7,9 @@
  *   playbook, playbook_hash                    texts or null
  *   cluster, target {kind, namespace, name, selector, owners: […]} or null
  *   state, outcome, reason, message            outcome/reason null while undecided; message: one sentence for the
- * person on call escalated, escalations [{time, level, reason, message}] rung index from 0, or null steps [{rung,
+ * person on call escalated, escalations [{time, level (from 0), severity, reason,
+ * message, receivers: [{receiver, event, status: pending sent failed, time, tries, error}], acknowledged: {by, time} or
+ * null, respond_by}] rung index from 0, or null steps [{rung,
  * rung_name, name, action, with, status, started, finished, note, error, requests: [{key, object, method, path,
  * content_type, body, status, code, attempts, sent, answered, changes, error}]}] step status: pending running done
  * skipped failed; request status: intended sent done failed unknown undone checks [{rung, check, with, verdict, seen,

@@ -1,0 +1,633 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "actions/registry.h"
+#include "base/alloc.h"
+#include "base/text.h"
+#include "checks/registry.h"
+#include "core/core.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MIN_US (60 * USEC_PER_SEC)
+#define HOUR_US (60 * MIN_US)
+
+/* A core without playbooks: every alert is escalated as no_playbook. The fixture is the shell: it keeps documents and
+ * records, and the notices that were sent. */
+struct fixture {
+    struct core *core;
+    struct settings settings;
+    struct playbook_table *table;
+    struct escalation_level levels[3];
+    struct escalation_policy policies[2];
+    struct now now;
+    json_t *kept, *saves, *open; /* by key, by run */
+    json_t *sent;                /* [{op, notice}] that wait for their answer */
+    json_t *told;                /* ["event receiver level"] in order of leaving */
+    json_t *amended;             /* by run: escalations */
+    json_t *notes;
+    char last_run[32];
+    size_t n_amends, n_keeps, n_saves;
+    int replied;
+};
+
+static const struct registry registry = {all_actions, all_checks};
+static char *pager_and_chat[] = {(char *)"pager", (char *)"chat", (char *)"pager", NULL};
+static char *mail[] = {(char *)"mail", NULL};
+static char *boss[] = {(char *)"boss", NULL};
+
+static void feed(struct fixture *f, const struct event *event)
+{
+    struct effects out;
+    core_handle(f->core, event, f->now, &out);
+    for (size_t i = 0; i < out.n_keeps; i++) {
+        if (out.keeps[i].doc)
+            json_object_set_new(f->kept, out.keeps[i].key, json_deep_copy(out.keeps[i].doc));
+        else
+            json_object_del(f->kept, out.keeps[i].key);
+    }
+    for (size_t i = 0; i < out.n_saves; i++) {
+        json_object_set_new(f->saves, out.saves[i].run, json_deep_copy(out.saves[i].doc));
+        json_object_del(f->amended, out.saves[i].run);
+        if (str_eq(json_path_text(out.saves[i].doc, "record", "alert", "labels", "alertname", NULL), "Down"))
+            snprintf(f->last_run, sizeof(f->last_run), "%s", out.saves[i].run);
+    }
+    for (size_t i = 0; i < out.n_amends; i++)
+        json_object_set_new(f->amended, out.amends[i].run, json_deep_copy(out.amends[i].escalations));
+    for (size_t i = 0; i < out.n_notes; i++)
+        json_array_append_new(f->notes, json_string(out.notes[i].message));
+    for (size_t i = 0; i < out.n_outs; i++) {
+        const struct out *o = &out.outs[i];
+        if (o->type != OUT_NOTIFY)
+            continue;
+        _cleanup_free_ char *line = xasprintf("%s %s %lld", json_text(o->what, "event"), json_text(o->what, "receiver"),
+                                              (long long)json_int_or(o->what, "level", -1));
+        json_array_append_new(f->told, json_string(line));
+        json_array_append_new(f->sent, json_pack("{s:I, s:O}", "op", (json_int_t)o->op, "notice", o->what));
+    }
+    for (size_t i = 0; i < out.n_replies; i++)
+        f->replied = out.replies[i].status;
+    f->n_amends += out.n_amends;
+    f->n_keeps += out.n_keeps;
+    f->n_saves += out.n_saves;
+    effects_clear(&out);
+}
+
+static void tick(struct fixture *f)
+{
+    feed(f, &(struct event){.type = EVENT_TICK});
+}
+
+/* Lets time pass, with a tick whenever the core wants one. */
+static void pass(struct fixture *f, int64_t us)
+{
+    int64_t end = f->now.boot_us + us;
+    for (int i = 0; core_next_boot_us(f->core) <= end; i++) {
+        int64_t at = core_next_boot_us(f->core);
+        assert_true(i < 5000);
+        if (at > f->now.boot_us) {
+            f->now.wall_us += at - f->now.boot_us;
+            f->now.boot_us = at;
+        }
+        tick(f);
+    }
+    f->now.wall_us += end - f->now.boot_us;
+    f->now.boot_us = end;
+}
+
+static void alert_named(struct fixture *f, const char *name, const char *severity, const char *status)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_json_ json_t *j = json_pack("{s:s, s:{s:s, s:s, s:s}, s:{s:s}, s:s}", "status", status, "labels",
+                                         "alertname", name, "severity", severity, "namespace", "shop", "annotations",
+                                         "summary", "it is down", "startsAt", "2026-01-05T09:59:00Z");
+    _cleanup_(alert_freep) struct alert *a = alert_from_json(j, status, f->now, &err);
+    assert_non_null(a);
+    feed(f, &(struct event){.type = EVENT_ALERT, .alert = a});
+}
+
+static void fires(struct fixture *f)
+{
+    alert_named(f, "Down", "critical", "firing");
+}
+
+static void clears(struct fixture *f)
+{
+    alert_named(f, "Down", "critical", "resolved");
+}
+
+/* Answers all that wait, of this receiver (NULL: any), with that status; 0: a timeout. */
+static void answer(struct fixture *f, const char *receiver, int status)
+{
+    for (size_t i = 0; i < json_array_size(f->sent);) {
+        json_t *s = json_array_get(f->sent, i);
+        if (receiver && !str_eq(json_path_text(s, "notice", "receiver", NULL), receiver)) {
+            i++;
+            continue;
+        }
+        struct event e = {.type = EVENT_ANSWER, .answer = {.op = (uint64_t)json_int_or(s, "op", 0)}};
+        e.answer.answer_new = status ? json_pack("{s:i, s:s}", "status", status, "text", "so it says")
+                                     : json_pack("{s:s, s:s}", "error", "timeout", "message", "no answer");
+        json_array_remove(f->sent, i);
+        feed(f, &e);
+        i = 0; /* what waited for it may have left */
+        if (!receiver || status == 0 || status >= 500)
+            continue;
+    }
+}
+
+static int command(struct fixture *f, const char *word)
+{
+    _cleanup_json_ json_t *what = json_pack("{s:s, s:s, s:s}", "do", word, "run", f->last_run, "by", "ann");
+    const struct event e = {.type = EVENT_COMMAND, .command = {what, 7}};
+    f->replied = 0;
+    feed(f, &e);
+    return f->replied;
+}
+
+static void reload(struct fixture *f)
+{
+    const struct event e = {.type = EVENT_SETTINGS, .settings = &f->settings};
+    feed(f, &e);
+}
+
+static json_t *record_of(struct fixture *f, const char *run)
+{
+    json_t *amended = json_object_get(f->amended, run);
+    return amended ? amended : json_path(f->saves, run, "record", "escalations", NULL);
+}
+
+static void restart(struct fixture *f, int64_t down_us)
+{
+    const char *key;
+    json_t *doc;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const struct event e = {.type = EVENT_RESUME, .last_alive_wall_us = f->now.wall_us};
+    core_free(f->core);
+    f->core = core_new(&registry, &f->settings, 5);
+    json_object_foreach (f->kept, key, doc)
+        assert_int_equal(core_restore_kept(f->core, key, doc, &err), 0);
+    json_object_foreach (f->saves, key, doc)
+        assert_int_equal(core_restore_history(f->core, doc, &err), 0);
+    json_array_clear(f->sent);
+    f->now.wall_us += down_us;
+    f->now.boot_us = 7 * USEC_PER_SEC; /* the machine was started anew */
+    feed(f, &e);
+}
+
+static void expect_told(struct fixture *f, const char *const *lines, size_t n)
+{
+    for (size_t i = 0; i < n && i < json_array_size(f->told); i++)
+        assert_string_equal(json_string_value(json_array_get(f->told, i)), lines[i]);
+    assert_int_equal(json_array_size(f->told), n);
+    json_array_clear(f->told);
+}
+
+#define TOLD(f, ...)                                                                                                   \
+    do {                                                                                                               \
+        static const char *const lines[] = {__VA_ARGS__};                                                              \
+        expect_told(f, lines, ARRAY_SIZE(lines));                                                                      \
+    } while (0)
+
+static bool noted(const struct fixture *f, const char *words)
+{
+    size_t i;
+    json_t *n;
+    json_array_foreach (f->notes, i, n) {
+        if (strstr(json_string_value(n), words))
+            return true;
+    }
+    return false;
+}
+
+static size_t escalations_open(const struct fixture *f)
+{
+    _cleanup_json_ json_t *s = core_status_new(f->core, f->now);
+    return json_array_size(json_object_get(s, "escalations"));
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = xnew0(struct fixture);
+    f->levels[0] = (struct escalation_level){pager_and_chat, 15 * 60 * MSEC_PER_SEC};
+    f->levels[1] = (struct escalation_level){mail, 30 * 60 * MSEC_PER_SEC};
+    f->levels[2] = (struct escalation_level){boss, 0};
+    f->policies[0] = (struct escalation_policy){(char *)"critical", f->levels, 2};
+    f->policies[1] = (struct escalation_policy){(char *)"default", &f->levels[2], 1};
+    f->table = playbook_table_new();
+    f->settings = (struct settings){.table = f->table,
+                                    .default_cluster = (char *)"prod",
+                                    .escalate_unmatched = true,
+                                    .escalation = {.policies = f->policies, .n_policies = 2}};
+    f->now = (struct now){.boot_us = 1000 * USEC_PER_SEC};
+    time_parse("2026-01-05T10:00:00Z", &f->now.wall_us);
+    f->core = core_new(&registry, &f->settings, 1);
+    f->kept = json_object();
+    f->saves = json_object();
+    f->amended = json_object();
+    f->sent = json_array();
+    f->told = json_array();
+    f->notes = json_array();
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    core_free(f->core);
+    playbook_table_free(f->table);
+    json_t *all[] = {f->kept, f->saves, f->amended, f->sent, f->told, f->notes};
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        json_decref(all[i]);
+    free(f);
+    return 0;
+}
+
+/* ---- levels ---- */
+
+static void level_0_is_triggered_once_each(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    fires(f); /* again: only counted */
+    const json_t *n = json_object_get(json_array_get(f->sent, 0), "notice");
+    assert_string_equal(json_text(n, "severity"), "critical");
+    assert_string_equal(json_text(n, "reason"), "no_playbook");
+    assert_string_equal(json_text(n, "summary"), "Down: not repaired (no_playbook)");
+    assert_string_equal(json_text(n, "namespace"), "shop");
+    assert_string_equal(json_text(n, "respond_by"), "2026-01-05T10:15:00.000000Z");
+    assert_string_equal(json_path_text(n, "annotations", "summary", NULL), "it is down");
+    _cleanup_free_ char *key = xasprintf("mendd/%s", f->last_run), *path = xasprintf("/actions/%s", f->last_run);
+    assert_string_equal(json_text(n, "key"), key);
+    assert_string_equal(json_text(n, "path"), path);
+    TOLD(f, "trigger pager 0", "trigger chat 0"); /* pager stands twice in the list */
+    answer(f, NULL, 202);
+    const json_t *e = json_array_get(record_of(f, f->last_run), 0);
+    assert_int_equal(json_int_or(e, "level", -1), 0);
+    assert_string_equal(json_text(e, "severity"), "critical");
+    assert_string_equal(json_text(e, "respond_by"), "2026-01-05T10:15:00.000000Z");
+    assert_int_equal(json_array_size(json_object_get(e, "receivers")), 2);
+    const json_t *r = json_array_get(json_object_get(e, "receivers"), 1);
+    assert_string_equal(json_text(r, "receiver"), "chat");
+    assert_string_equal(json_text(r, "event"), "trigger");
+    assert_string_equal(json_text(r, "status"), "sent");
+    assert_int_equal(json_int_or(r, "tries", 0), 1);
+}
+
+static void nobody_answers_the_next_level_is_told(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, NULL, 202);
+    pass(f, 15 * MIN_US - USEC_PER_SEC);
+    TOLD(f, "trigger pager 0", "trigger chat 0");
+    pass(f, 2 * USEC_PER_SEC);
+    TOLD(f, "update mail 1");
+    const json_t *n = json_object_get(json_array_get(f->sent, 0), "notice");
+    assert_non_null(strstr(json_text(n, "message"), "nobody acknowledged within 15m at level 0"));
+    assert_string_equal(json_text(n, "respond_by"), "2026-01-05T10:45:00.000000Z");
+    /* the overdue alert is a record of its own, of which nobody is told by another escalation */
+    bool found = false;
+    const char *id;
+    json_t *doc;
+    json_object_foreach (f->saves, id, doc) {
+        const json_t *labels = json_path(doc, "record", "alert", "labels", NULL);
+        if (!str_eq(json_text(labels, "alertname"), "MenddEscalationOverdue"))
+            continue;
+        found = true;
+        assert_string_equal(json_text(labels, "run"), f->last_run);
+        assert_string_equal(json_text(labels, "alert"), "Down");
+        assert_string_equal(json_text(labels, "level"), "0");
+        assert_string_equal(json_text(labels, "severity"), "critical");
+        const json_t *e = json_array_get(json_path(doc, "record", "escalations", NULL), 0);
+        assert_int_equal(json_array_size(json_object_get(e, "receivers")), 0);
+        assert_non_null(strstr(json_text(e, "message"), "the overdue escalation itself goes on"));
+    }
+    assert_true(found);
+    answer(f, NULL, 202);
+    pass(f, 31 * MIN_US); /* the last level's time is over too: overdue once more, and that is all */
+    assert_true(noted(f, "nobody acknowledged within 30m at level 1; there is no further level"));
+    pass(f, 3 * 24 * HOUR_US);
+    expect_told(f, NULL, 0);
+    assert_int_equal(json_object_size(f->saves), 3);
+}
+
+static void acknowledged_nobody_else_is_told(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, NULL, 202);
+    assert_int_equal(command(f, "acknowledge"), 200);
+    assert_int_equal(command(f, "acknowledge"), 200); /* again: nothing new */
+    TOLD(f, "trigger pager 0", "trigger chat 0", "acknowledge pager 0", "acknowledge chat 0");
+    answer(f, NULL, 200);
+    pass(f, 2 * HOUR_US);
+    expect_told(f, NULL, 0);
+    _cleanup_json_ json_t *s = core_status_new(f->core, f->now);
+    const json_t *e = json_array_get(json_object_get(s, "escalations"), 0);
+    assert_string_equal(json_path_text(e, "acknowledged", "by", NULL), "ann");
+    assert_true(json_is_null(json_object_get(e, "respond_by")));
+}
+
+static void resolved_is_told_to_all_and_ends_it(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, NULL, 202);
+    pass(f, 16 * MIN_US);
+    answer(f, NULL, 202);
+    json_array_clear(f->told);
+    clears(f);
+    TOLD(f, "resolve pager 0", "resolve chat 0", "resolve mail 1");
+    assert_int_equal(escalations_open(f), 1); /* until they know */
+    answer(f, NULL, 202);
+    assert_int_equal(escalations_open(f), 0);
+    _cleanup_free_ char *key = xasprintf("escalation/%s", f->last_run);
+    assert_null(json_object_get(f->kept, key));
+    const json_t *list = record_of(f, f->last_run);
+    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_array_size(json_object_get(json_array_get(list, 0), "receivers")), 4);
+    assert_int_equal(command(f, "acknowledge"), 404);
+    pass(f, 24 * HOUR_US);
+    expect_told(f, NULL, 0);
+}
+
+static void without_a_policy_the_record_says_it(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.escalation.n_policies = 0;
+    fires(f);
+    expect_told(f, NULL, 0);
+    const json_t *e = json_array_get(record_of(f, f->last_run), 0);
+    assert_int_equal(json_int_or(e, "level", -1), 0);
+    assert_string_equal(json_text(e, "reason"), "no_playbook");
+    assert_string_equal(json_text(e, "message"), "no playbook matches this alert");
+    assert_int_equal(json_array_size(json_object_get(e, "receivers")), 0);
+    assert_int_equal(escalations_open(f), 0);
+    assert_int_equal(json_object_size(f->kept), 0);
+}
+
+static void severity_without_a_policy_of_its_own_goes_by_default(void **state)
+{
+    struct fixture *f = *state;
+    alert_named(f, "Down", "P2", "firing");
+    assert_string_equal(json_path_text(json_array_get(f->sent, 0), "notice", "severity", NULL), "P2");
+    TOLD(f, "trigger boss 0");
+    answer(f, NULL, 200);
+    pass(f, 24 * HOUR_US);
+    expect_told(f, NULL, 0); /* response 0: nobody is overdue */
+}
+
+static void what_nothing_clears_ends_when_it_was_told(void **state)
+{
+    struct fixture *f = *state;
+    feed(f, &(struct event){.type = EVENT_MALFORMED, .malformed = {.why = "no labels"}});
+    TOLD(f, "trigger boss 0");
+    answer(f, NULL, 200);
+    assert_int_equal(escalations_open(f), 0);
+    assert_int_equal(json_object_size(f->kept), 0);
+}
+
+/* ---- deliveries ---- */
+
+static void what_fails_is_told_again_with_pauses(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, "chat", 200);
+    json_array_clear(f->told);
+    answer(f, "pager", 503);
+    size_t keeps = f->n_keeps, saves = f->n_saves;
+    pass(f, 5 * USEC_PER_SEC - 1);
+    expect_told(f, NULL, 0);
+    pass(f, 1);
+    TOLD(f, "trigger pager 0");
+    answer(f, "pager", 0);
+    assert_int_equal(f->n_keeps, keeps); /* a further try is no news for disk or record */
+    assert_int_equal(f->n_saves, saves);
+    pass(f, 10 * USEC_PER_SEC);
+    TOLD(f, "trigger pager 0");
+    answer(f, "pager", 429);
+    pass(f, 20 * USEC_PER_SEC);
+    TOLD(f, "trigger pager 0");
+    answer(f, "pager", 200);
+    pass(f, 10 * MIN_US);
+    expect_told(f, NULL, 0);
+    const json_t *r = json_array_get(json_object_get(json_array_get(record_of(f, f->last_run), 0), "receivers"), 0);
+    assert_string_equal(json_text(r, "status"), "sent");
+    assert_int_equal(json_int_or(r, "tries", 0), 4);
+}
+
+static void a_receiver_that_is_away_for_a_day_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, "pager", 200);
+    command(f, "acknowledge");
+    tick(f);
+    answer(f, "pager", 200);
+    size_t tries = 0;
+    for (int64_t us = 0; us < 25 * HOUR_US; us += MIN_US) {
+        tries += json_array_size(f->sent);
+        answer(f, "chat", 0);
+        pass(f, MIN_US);
+    }
+    assert_in_range(tries, 200, 300); /* at most each 5 min */
+    assert_true(noted(f, "receiver chat cannot be told (trigger), given up after"));
+    const json_t *r = json_array_get(json_object_get(json_array_get(record_of(f, f->last_run), 0), "receivers"), 1);
+    assert_string_equal(json_text(r, "status"), "failed");
+    assert_string_equal(json_text(r, "error"), "timeout: no answer");
+    assert_int_equal(json_array_size(f->sent), 0); /* nor is the acknowledgement tried, of what was never told */
+}
+
+static void none_of_a_level_can_be_told_the_next_is_told_at_once(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    json_array_clear(f->told);
+    answer(f, "pager", 403);
+    expect_told(f, NULL, 0); /* chat may still be */
+    answer(f, "chat", 404);
+    TOLD(f, "update mail 1");
+    assert_true(noted(f, "receiver pager cannot be told (trigger), given up after 1 try: status 403: so it says"));
+    answer(f, "mail", 400);
+    assert_true(noted(f, "no receiver of the level could be told; there is no further level"));
+    pass(f, HOUR_US);
+    expect_told(f, NULL, 0);
+}
+
+static void trigger_goes_before_acknowledge_before_resolve(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    command(f, "acknowledge");
+    clears(f);
+    TOLD(f, "trigger pager 0", "trigger chat 0"); /* nobody answered yet */
+    answer(f, "chat", 500);
+    answer(f, "pager", 200);
+    TOLD(f, "acknowledge pager 0", "resolve pager 0");
+    pass(f, 5 * USEC_PER_SEC);
+    TOLD(f, "trigger chat 0");
+    answer(f, "chat", 200);
+    TOLD(f, "acknowledge chat 0", "resolve chat 0");
+    assert_int_equal(escalations_open(f), 0);
+}
+
+static void an_outage_holds_up_its_own_line_only(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 10; i++) {
+        _cleanup_free_ char *name = xasprintf("Down%d", i);
+        alert_named(f, name, "critical", "firing");
+        answer(f, "chat", 200); /* pager hangs */
+    }
+    size_t pager = 0, chat = 0, i;
+    json_t *line;
+    json_array_foreach (f->told, i, line) {
+        pager += str_eq(json_string_value(line), "trigger pager 0");
+        chat += str_eq(json_string_value(line), "trigger chat 0");
+    }
+    assert_int_equal(chat, 10);
+    assert_int_equal(pager, 4);
+    answer(f, "pager", 200); /* comes back: the rest leaves */
+    assert_int_equal(json_array_size(f->told), 20);
+}
+
+/* ---- restarts, clocks, bounds ---- */
+
+static void after_a_restart_what_was_not_surely_told_is_told_again(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, "chat", 200);
+    json_array_clear(f->told);
+    restart(f, MIN_US);
+    TOLD(f, "trigger pager 0");
+    answer(f, "pager", 200);
+    pass(f, 15 * MIN_US); /* people's time went on while mendd was down */
+    TOLD(f, "update mail 1");
+    answer(f, "mail", 200);
+    restart(f, MIN_US);
+    expect_told(f, NULL, 0);
+    clears(f);
+    TOLD(f, "resolve pager 0", "resolve chat 0", "resolve mail 1");
+}
+
+static void overdue_while_mendd_was_down(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, NULL, 200);
+    json_array_clear(f->told);
+    restart(f, HOUR_US);
+    TOLD(f, "update mail 1");
+}
+
+static void a_set_clock_moves_no_deadline(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    answer(f, NULL, 200);
+    json_array_clear(f->told);
+    f->now.wall_us += 2 * HOUR_US;
+    tick(f);
+    pass(f, 10 * MIN_US);
+    expect_told(f, NULL, 0);
+    const json_t *e = json_array_get(record_of(f, f->last_run), 0);
+    assert_string_equal(json_text(e, "respond_by"), "2026-01-05T12:15:00.000000Z");
+    f->now.wall_us -= 10 * HOUR_US;
+    pass(f, 6 * MIN_US);
+    TOLD(f, "update mail 1");
+}
+
+static void the_run_is_gone_its_record_is_amended(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    reload(f); /* closes episodes without a run */
+    tick(f);
+    assert_int_equal(f->n_amends, 0);
+    answer(f, "pager", 200);
+    assert_int_equal(f->n_amends, 1);
+    const json_t *r = json_array_get(json_object_get(json_array_get(record_of(f, f->last_run), 0), "receivers"), 0);
+    assert_string_equal(json_text(r, "status"), "sent");
+    answer(f, "chat", 200);
+    json_array_clear(f->told);
+    clears(f); /* no run is left, but the alert is known */
+    TOLD(f, "resolve pager 0", "resolve chat 0");
+}
+
+static void open_escalations_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    f->policies[0].n_levels = 1;
+    f->levels[0].response_ms = 0;
+    for (int i = 0; i < 2001; i++) {
+        _cleanup_free_ char *name = xasprintf("Down%04d", i);
+        alert_named(f, name, "critical", "firing");
+        answer(f, NULL, 200);
+    }
+    assert_int_equal(escalations_open(f), 2000);
+    assert_true(noted(f, "(Down0000): too many escalations are open"));
+    assert_int_equal(json_object_size(f->kept), 2000);
+}
+
+static void a_week_without_a_word_closes_it(void **state)
+{
+    struct fixture *f = *state;
+    f->policies[0].n_levels = 1;
+    fires(f);
+    answer(f, NULL, 200);
+    reload(f); /* or the week without the alert would end it */
+    pass(f, 8 * 24 * HOUR_US);
+    assert_int_equal(escalations_open(f), 0);
+    assert_int_equal(json_object_size(f->kept), 0);
+}
+
+static void damaged_documents_stop_the_start(void **state)
+{
+    struct fixture *f = *state;
+    fires(f);
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const char *key;
+    json_t *doc;
+    struct core *c = core_new(&registry, &f->settings, 5);
+    assert_int_equal(core_restore_kept(c, "unheard-of", json_object_get(f->kept, "x"), &err), -EBADMSG);
+    json_object_foreach (f->kept, key, doc) {
+        json_object_set_new(doc, "respond_by", json_string("yesterday"));
+        assert_int_equal(core_restore_kept(c, key, doc, &err), -EBADMSG);
+    }
+    core_free(c);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {TEST(level_0_is_triggered_once_each),
+                                       TEST(nobody_answers_the_next_level_is_told),
+                                       TEST(acknowledged_nobody_else_is_told),
+                                       TEST(resolved_is_told_to_all_and_ends_it),
+                                       TEST(without_a_policy_the_record_says_it),
+                                       TEST(severity_without_a_policy_of_its_own_goes_by_default),
+                                       TEST(what_nothing_clears_ends_when_it_was_told),
+                                       TEST(what_fails_is_told_again_with_pauses),
+                                       TEST(a_receiver_that_is_away_for_a_day_is_given_up),
+                                       TEST(none_of_a_level_can_be_told_the_next_is_told_at_once),
+                                       TEST(trigger_goes_before_acknowledge_before_resolve),
+                                       TEST(an_outage_holds_up_its_own_line_only),
+                                       TEST(after_a_restart_what_was_not_surely_told_is_told_again),
+                                       TEST(overdue_while_mendd_was_down),
+                                       TEST(a_set_clock_moves_no_deadline),
+                                       TEST(the_run_is_gone_its_record_is_amended),
+                                       TEST(open_escalations_are_bounded),
+                                       TEST(a_week_without_a_word_closes_it),
+                                       TEST(damaged_documents_stop_the_start)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
