@@ -19,23 +19,15 @@ static const struct option filters[] = {
 
 /* ---- list ---- */
 
-static char *describe_target(const json_t *record)
-{
-    const json_t *t = json_object_get(record, "target");
-    const char *namespace = json_text(t, "namespace"), *name = json_text(t, "name");
-    if (!json_is_object(t))
-        return xstrdup("-");
-    return xasprintf("%s %s%s%s", json_text_or(t, "kind", "?"), namespace ? namespace : "", namespace ? "/" : "",
-                     name ? name : "*");
-}
-
 static void add_row(struct table *t, const json_t *record)
 {
     char age[40];
     const json_t *alert = json_object_get(record, "alert");
-    _cleanup_free_ char *target = describe_target(record);
+    _cleanup_free_ char *target = print_target_new(record);
     const char *id = json_text_or(record, "id", "?");
     const char *held = json_path_text(record, "held", "reason", NULL);
+    if (str_eq(json_text(record, "state"), "awaiting_approval")) /* and what holds it meanwhile is no matter */
+        held = "awaiting_approval";
     const char *cells[] = {id,
                            print_age(json_text(record, "created"), age),
                            json_path_text(alert, "labels", "alertname", NULL),
@@ -90,87 +82,6 @@ static int list(struct cli *cli, int argc, char *argv[])
 
 /* ---- show ---- */
 
-static void print_field(const char *name, const char *value)
-{
-    if (!str_empty(value))
-        printf("%-10s %s\n", name, value);
-}
-
-static void print_requests(const json_t *requests)
-{
-    size_t i;
-    json_t *q;
-    json_array_foreach (requests, i, q) {
-        _cleanup_free_ char *changes = json_compact(json_object_get(q, "changes"));
-        printf("      %s %s  %s", json_text_or(q, "method", "?"), json_text_or(q, "path", "?"),
-               json_text_or(q, "status", "?"));
-        if (json_int_or(q, "code", 0))
-            printf(" (%d)", (int)json_int_or(q, "code", 0));
-        putchar('\n');
-        if (json_object_size(json_object_get(q, "changes")))
-            printf("      changed %s\n", changes);
-        if (json_text(q, "error"))
-            printf("      %s\n", json_text(q, "error"));
-    }
-}
-
-static void print_steps(const json_t *steps)
-{
-    size_t i;
-    json_t *s;
-    json_array_foreach (steps, i, s) {
-        const char *words = json_text(s, "error") ? json_text(s, "error") : json_text_or(s, "note", "");
-        printf("  %-8s %s  [%s]  %s\n", json_text_or(s, "status", "?"), json_text_or(s, "action", "?"),
-               json_text_or(s, "rung_name", ""), words);
-        print_requests(json_object_get(s, "requests"));
-    }
-}
-
-static void print_checks(const json_t *checks)
-{
-    size_t i;
-    json_t *c;
-    json_array_foreach (checks, i, c)
-        printf("  %-8s %s  (%d tries)  %s\n", json_text_or(c, "verdict", "?"), json_text_or(c, "check", "?"),
-               (int)json_int_or(c, "tries", 0), json_text_or(c, "seen", ""));
-}
-
-static void print_timeline(const json_t *timeline)
-{
-    size_t i;
-    json_t *t;
-    json_array_foreach (timeline, i, t)
-        printf("  %s  %-12s %s\n", json_text_or(t, "time", "?"), json_text_or(t, "state", "?"),
-               json_text_or(t, "event", ""));
-}
-
-static void print_record(const json_t *r)
-{
-    _cleanup_free_ char *target = describe_target(r);
-    _cleanup_free_ char *labels = json_compact(json_path(r, "alert", "labels", NULL));
-    const char *outcome = json_text(r, "outcome"), *colour = print_outcome_colour(outcome);
-    print_field("run", json_text(r, "id"));
-    print_field("alert", json_path_text(r, "alert", "labels", "alertname", NULL));
-    print_field("labels", labels);
-    print_field("target", target);
-    print_field("playbook", json_text(r, "playbook"));
-    print_field("cluster", json_text(r, "cluster"));
-    printf("%-10s %s%s%s%s\n", "state", colour, json_text_or(r, "state", "?"), outcome ? ", " : "",
-           outcome ? outcome : "");
-    if (*colour)
-        fputs("\033[0m", stdout);
-    print_field("reason", json_text(r, "reason"));
-    print_field("held by", json_path_text(r, "held", "reason", NULL));
-    print_field("because", json_text(r, "message"));
-    print_field("rollback", json_text(r, "rollback"));
-    puts("steps");
-    print_steps(json_object_get(r, "steps"));
-    puts("checks");
-    print_checks(json_object_get(r, "checks"));
-    puts("timeline");
-    print_timeline(json_object_get(r, "timeline"));
-}
-
 /* People paste the first characters of an id: the newest records are searched for the one that begins so. */
 int actions_find_id(struct cli *cli, const char *prefix, char **ret)
 {
@@ -219,7 +130,7 @@ static void print_event(const json_t *record)
 {
     const json_t *timeline = json_object_get(record, "timeline");
     const json_t *last = json_array_get(timeline, json_array_size(timeline) ? json_array_size(timeline) - 1 : 0);
-    _cleanup_free_ char *target = describe_target(record);
+    _cleanup_free_ char *target = print_target_new(record);
     const char *outcome = json_text(record, "outcome"), *colour = print_outcome_colour(outcome);
     printf("%s  %.26s  %-28s %-32s %s%s%s%s%s  %s\n", json_text_or(last, "time", ""), json_text_or(record, "id", "?"),
            json_text_or(json_path(record, "alert", "labels", NULL), "alertname", "?"), target, colour,
@@ -246,25 +157,44 @@ static bool on_line(const char *text, void *userdata)
     return true;
 }
 
+static int tail(struct cli *cli, int argc, char *argv[])
+{
+    if (argc > 1)
+        return cli_usage(&verb_actions, "unexpected argument '%s'", argv[1]);
+    return client_stream(cli, "/events", on_line, cli);
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
-    const char *what = argc > 1 && argv[1][0] != '-' ? argv[1] : "list";
-    const bool said = argc > 1 && argv[1][0] != '-';
-    if (str_eq(what, "list"))
-        return list(cli, said ? argc - 1 : argc, said ? argv + 1 : argv);
-    if (str_eq(what, "show"))
-        return show(cli, argc - 1, argv + 1);
-    if (str_eq(what, "report"))
-        return actions_report(cli, argc - 1, argv + 1);
-    if (str_eq(what, "tail"))
-        return client_stream(cli, "/events", on_line, cli);
-    return cli_usage(&verb_actions, "'%s' is none of list, show, report, tail", what);
+    static const struct {
+        const char *name;
+        int (*run)(struct cli *cli, int argc, char *argv[]);
+    } parts[] = {{"list", list},
+                 {"show", show},
+                 {"report", actions_report},
+                 {"approve", actions_answer},
+                 {"reject", actions_answer},
+                 {"cancel", actions_answer},
+                 {"acknowledge", actions_answer},
+                 {"tail", tail}};
+    if (argc < 2 || argv[1][0] == '-')
+        return list(cli, argc, argv);
+    const char *names[ARRAY_SIZE(parts) + 1] = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        names[i] = parts[i].name;
+        if (str_eq(parts[i].name, argv[1]))
+            return parts[i].run(cli, argc - 1, argv + 1);
+    }
+    const char *near = did_you_mean(argv[1], names);
+    return cli_usage(&verb_actions, "there is no 'actions %s'%s%s%s", argv[1], near ? " (did you mean " : "",
+                     near ? near : "", near ? "?)" : "");
 }
 
 const struct verb verb_actions = {
     .name = "actions",
     .synopsis = "actions [list [--state S] [--outcome O] [--playbook P] [--target T] [--since 1h] [--until T] [--limit "
-                "N] | show ID | report ID | tail]",
-    .summary = "what mendd decided and did: the history, one record, or as it happens",
+                "N] | show ID | report ID | approve ID [--hash H] [--yes] | reject ID [--reason WORDS] | cancel ID "
+                "[--rollback] | acknowledge ID | tail]",
+    .summary = "what mendd decided and did, and a person's answer to it: history, reports, approvals",
     .run = run,
 };

@@ -34,11 +34,23 @@ int cli_usage(const struct verb *v, const char *fmt, ...) __attribute__((format(
 /* main.c: the verbs by their files */
 extern const struct verb verb_check, verb_plan, verb_test, verb_schema;
 extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status;
+extern const struct verb verb_cancel, verb_pause, verb_resume, verb_reset, verb_replay;
 
 /* actions.c: the whole id of one of the newest records, from its first characters. An exit code, having said why. */
 int actions_find_id(struct cli *cli, const char *prefix, char **ret);
 /* actions_report.c */
 int actions_report(struct cli *cli, int argc, char *argv[]);
+/* actions_answer.c: argv[0] is approve, reject, acknowledge or cancel */
+int actions_answer(struct cli *cli, int argc, char *argv[]);
+/* record.c: one record for a person */
+void print_record(const json_t *record);
+/* "Deployment shop/api", "-" without one; the caller frees. */
+char *print_target_new(const json_t *record);
+
+/* command.c: a command to the daemon, with the caller's login name; prints what it answers. Takes the body. */
+int command_send(struct cli *cli, const char *path, json_t *body_taken);
+/* The same to /actions/ID/VERB, with the first characters of an id. */
+int command_send_to_run(struct cli *cli, const char *prefix, const char *verb, json_t *body_taken);
 
 /* client.c: one request to the daemon. Returns EXIT_OK with the body (JSON, NULL if it is none), or an exit code having
  * said on stderr what went wrong. */
@@ -57,6 +69,12 @@ struct table;
 struct table *table_new(const char *const *columns, size_t n_columns);
 void table_row(struct table *t, const char *const *cells);
 void table_print(struct table *t, FILE *f); /* prints and frees */
+/* What came from an alert or an API server must not steer the terminal: control characters become blanks. "-" for NULL;
+ * the caller frees. */
+char *print_clean_new(const char *s);
+/* A list of objects as a table: a column a key, in the order of the first objects; what is nested becomes words.
+ * Nothing for an empty list. */
+void print_objects(const char *title, const json_t *list);
 void print_json(const json_t *value);
 void print_yaml(const json_t *value);
 /* For -o json|yaml: prints and returns true. */

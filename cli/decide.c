@@ -34,41 +34,51 @@ int load_all(const char *config_file, const char *const *playbooks, bool warning
     return r;
 }
 
+static json_t *answer_to(struct driver *d, const struct out *out)
+{
+    if (out->type == OUT_ASK)
+        return d->answer(out->what, d->userdata);
+    if (out->type != OUT_NOTIFY) /* a plan sends nothing; this lock on the door is for the day when it would */
+        return json_pack("{s:s, s:s}", "error", "local", "message", "nothing is sent by mendctl");
+    if (d->told)
+        d->told(out->what, d->userdata);
+    return json_pack("{s:i}", "status", 202);
+}
+
+void driver_turn(struct driver *d, const struct event *event)
+{
+    struct effects fx;
+    core_handle(d->core, event, d->now, &fx);
+    for (size_t i = 0; i < fx.n_saves; i++) {
+        json_t *record = json_object_get(fx.saves[i].doc, "record");
+        if (record)
+            d->keep(record, d->userdata);
+    }
+    for (size_t i = 0; i < fx.n_outs; i++) {
+        const struct event e = {.type = EVENT_ANSWER,
+                                .answer = {.op = fx.outs[i].op, .answer_new = answer_to(d, &fx.outs[i])}};
+        driver_turn(d, &e);
+    }
+    effects_clear(&fx);
+}
+
 struct deciding {
-    struct core *core;
-    struct now now;
     answer_fn answer;
     void *userdata;
     json_t *record;
 };
 
-static void keep_record(struct deciding *d, const struct effects *fx)
+static json_t *ask_world(const json_t *question, void *userdata)
 {
-    for (size_t i = 0; i < fx->n_saves; i++) {
-        json_t *record = json_object_get(fx->saves[i].doc, "record");
-        if (record) {
-            json_decref(d->record);
-            d->record = json_incref(record);
-        }
-    }
+    struct deciding *d = userdata;
+    return d->answer(question, d->userdata);
 }
 
-/* One event and everything that its answers lead to, without time passing. */
-static void turn(struct deciding *d, const struct event *event)
+static void keep_last(json_t *record, void *userdata)
 {
-    struct effects fx;
-    core_handle(d->core, event, d->now, &fx);
-    keep_record(d, &fx);
-    for (size_t i = 0; i < fx.n_outs; i++) {
-        json_t *answer;
-        if (fx.outs[i].type == OUT_ASK)
-            answer = d->answer(fx.outs[i].what, d->userdata);
-        else /* a plan sends nothing; this lock on the door is for the day when it would */
-            answer = json_pack("{s:s, s:s}", "error", "local", "message", "nothing is sent by mendctl");
-        const struct event e = {.type = EVENT_ANSWER, .answer = {.op = fx.outs[i].op, .answer_new = answer}};
-        turn(d, &e);
-    }
-    effects_clear(&fx);
+    struct deciding *d = userdata;
+    json_decref(d->record);
+    d->record = json_incref(record);
 }
 
 static bool is_done(const json_t *record)
@@ -82,17 +92,18 @@ json_t *decide_new(const struct loaded *l, const struct alert *alert, struct now
     settings_from_config(l->config, l->table, &settings);
     settings.dry_run = true;
     _cleanup_(core_freep) struct core *core = core_new(&cli_registry, &settings, 1);
-    struct deciding d = {.core = core, .now = now, .answer = answer, .userdata = userdata};
+    struct deciding d = {.answer = answer, .userdata = userdata};
+    struct driver driver = {.core = core, .now = now, .answer = ask_world, .keep = keep_last, .userdata = &d};
     const struct event first = {.type = EVENT_ALERT, .own = true, .alert = alert};
-    turn(&d, &first);
+    driver_turn(&driver, &first);
     for (int i = 0; i < MAX_TURNS && !is_done(d.record); i++) {
         const int64_t next_us = core_next_boot_us(core);
         if (next_us == INT64_MAX || next_us - now.boot_us > MAX_WAIT_US)
             break;
-        const int64_t step_us = next_us > d.now.boot_us ? next_us - d.now.boot_us : 0;
-        d.now.boot_us += step_us;
-        d.now.wall_us += step_us;
-        turn(&d, &(struct event){.type = EVENT_TICK});
+        const int64_t step_us = next_us > driver.now.boot_us ? next_us - driver.now.boot_us : 0;
+        driver.now.boot_us += step_us;
+        driver.now.wall_us += step_us;
+        driver_turn(&driver, &(struct event){.type = EVENT_TICK});
     }
     return d.record;
 }

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_check,   &verb_plan,      &verb_test,   &verb_fire,
-                                           &verb_actions, &verb_playbooks, &verb_status, &verb_schema};
+static const struct verb *const verbs[] = {&verb_check,   &verb_plan,      &verb_test,  &verb_replay, &verb_fire,
+                                           &verb_actions, &verb_cancel,    &verb_pause, &verb_resume, &verb_reset,
+                                           &verb_status,  &verb_playbooks, &verb_schema};
 
 enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_VERSION };
 
@@ -30,7 +31,7 @@ static const struct option global_options[] = {
 static void print_help(FILE *f)
 {
     fputs("mendctl " MENDD_VERSION
-          ": looks at mendd, checks and tries playbooks.\n\nUsage: mendctl [flags] VERB [arguments]\n\n",
+          ": looks at mendd, answers it, checks and tries playbooks.\n\nUsage: mendctl [flags] VERB [arguments]\n\n",
           f);
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
         if (!verbs[i]->hidden)
@@ -125,8 +126,21 @@ static int set_option(struct cli *cli, int option)
     }
 }
 
+/* "mendctl help", "mendctl help VERB": what people type. */
+static int run_help(int argc, char *argv[])
+{
+    const struct verb *v = argc > 1 ? find_verb(argv[1]) : NULL;
+    if (argc < 2)
+        print_help(stdout);
+    else if (v)
+        printf("%s\n\nUsage: mendctl %s\n", v->summary, v->synopsis);
+    return argc < 2 || v ? EXIT_OK : EXIT_USAGE;
+}
+
 static int run_verb(struct cli *cli, int argc, char *argv[])
 {
+    if (str_eq(argv[0], "help"))
+        return run_help(argc, argv);
     const struct verb *v = find_verb(argv[0]);
     if (!v)
         return EXIT_USAGE;

@@ -30,8 +30,7 @@ struct table {
     size_t n_rows, n_columns;
 };
 
-/* What came from an alert or an API server must not steer the terminal. */
-static char *clean(const char *s)
+char *print_clean_new(const char *s)
 {
     char *copy = xstrdup(s ? s : "-");
     for (char *p = copy; *p; p++)
@@ -45,7 +44,7 @@ void table_row(struct table *t, const char *const *cells)
     t->rows = xreallocarray(t->rows, t->n_rows + 1, sizeof(*t->rows));
     char **row = t->rows[t->n_rows++] = xcalloc(t->n_columns, sizeof(char *));
     for (size_t i = 0; i < t->n_columns; i++)
-        row[i] = clean(cells[i]);
+        row[i] = print_clean_new(cells[i]);
 }
 
 struct table *table_new(const char *const *columns, size_t n_columns)

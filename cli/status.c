@@ -26,6 +26,18 @@ static void print_runs(const json_t *runs)
     putchar('\n');
 }
 
+/* What stands in the way of repairs, and what waits for a person. */
+static void print_safety(const json_t *status)
+{
+    static const struct {
+        const char *key, *title;
+    } lists[] = {{"paused", "Paused"},          {"half_way", "Stands half-way"}, {"maintenance", "Maintenance windows"},
+                 {"budgets", "Budgets"},        {"breakers", "Breakers"},        {"storms", "Storms"},
+                 {"escalations", "Escalations"}};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        print_objects(lists[i].title, json_object_get(status, lists[i].key));
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
     if (argc > 1)
@@ -44,10 +56,12 @@ static int run(struct cli *cli, int argc, char *argv[])
     print_runs(json_object_get(status, "runs"));
     printf("waiting    %" PRId64 " alerts\n", json_int_or(status, "waiting_alerts", 0));
     print_clusters(json_object_get(status, "clusters"));
+    print_safety(status);
     return EXIT_OK;
 }
 
-const struct verb verb_status = {.name = "status",
-                                 .synopsis = "status",
-                                 .summary = "whether mendd is well, what runs, which clusters it sees",
-                                 .run = run};
+const struct verb verb_status = {
+    .name = "status",
+    .synopsis = "status",
+    .summary = "whether mendd is well, what runs, what is paused or half-way, what waits for a person",
+    .run = run};

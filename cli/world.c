@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/kinds.h"
+#include "imagine.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 
 struct world {
     json_t *objects; /* array */
+    bool imagines;
 };
 
 struct world *world_new(void)
@@ -26,6 +28,11 @@ struct world *world_free(struct world *w)
         free(w);
     }
     return NULL;
+}
+
+void world_imagine(struct world *w)
+{
+    w->imagines = true;
 }
 
 /* ---- fixtures ---- */
@@ -267,6 +274,15 @@ static json_t *answer_kube(const struct world *w, const json_t *question)
     json_array_foreach (w->objects, i, o)
         if (matches(o, &r))
             json_array_append(items, o);
+    if (w->imagines && json_array_size(items) == 0) {
+        o = r.name ? imagine_object_new(r.plural, r.namespace, r.name) : NULL;
+        if (o)
+            json_array_append_new(items, o);
+        if (!r.name) {
+            json_decref(items);
+            items = imagine_items_new(r.plural, r.namespace, r.label_selector);
+        }
+    }
     if (!r.name)
         return answer(200, json_pack("{s:s, s:s, s:{s:s}, s:o}", "kind", "List", "apiVersion", r.group_version,
                                      "metadata", "resourceVersion", "1", "items", items));
