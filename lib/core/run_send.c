@@ -325,6 +325,7 @@ bool phase_read(struct core *c, struct run *run)
     _cleanup_free_ char *words = NULL;
     enum seen seen = effect_recognise(run->current, answer, &words);
     if (seen == SEEN_DONE) {
+        budget_spend(c, run, run->current); /* no earlier than its answer, maybe as late as now */
         effect_done(run->current, answer_ok(answer) ? answer_body(answer) : NULL);
         effect_ended(c, run, true, REASON_NONE, NULL);
     } else if (seen == SEEN_NOT_DONE) {
