@@ -349,6 +349,20 @@ static void test_hostile_values(void **state _unused_)
     check_all(wrong);
 }
 
+static void test_lines(void **state _unused_)
+{
+    static const char *const cases[][2] = {{"plain", "plain"},
+                                           {" a\r\nb\tc\x7f\xc2\x85\x1b[ ", "a  b c    ["},
+                                           {"1234567890ab", "1234567890ab"},
+                                           {"1234567890abc", "123456789\xe2\x80\xa6"},
+                                           {"12345678\xe2\x82\xac\xe2\x82\xac", "12345678\xe2\x80\xa6"},
+                                           {"", ""}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *line = text_line(cases[i][0], 12);
+        assert_string_equal(line, cases[i][1]);
+    }
+}
+
 static void test_links(void **state _unused_)
 {
     assert_non_null(link_ok("https://mendd.example.com/actions/1?a=b&c"));
@@ -471,6 +485,7 @@ int main(void)
                                        cmocka_unit_test(test_pagerduty_severities),
                                        cmocka_unit_test(test_pagerduty_bounds),
                                        cmocka_unit_test(test_hostile_values),
+                                       cmocka_unit_test(test_lines),
                                        cmocka_unit_test(test_links),
                                        cmocka_unit_test(test_webhook),
                                        cmocka_unit_test(test_one_run_is_one_thread),
