@@ -99,6 +99,8 @@ void command_draw(struct sim *s)
         _cleanup_free_ char *scope = scope_key_new(what);
         json_object_del(s->paused, scope);
     }
+    if (str_eq(json_text(what, "do"), "reset"))
+        *(str_eq(json_text(what, "what"), "budget") ? &s->budget_reset_us : &s->breaker_reset_us) = s->now.boot_us;
     if (str_eq(json_text(what, "do"), "cancel"))
         journal_run(s, json_text(what, "run"))->cancel_asked = true;
     shell_feed(s, &event);

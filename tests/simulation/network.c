@@ -140,6 +140,13 @@ static void not_sent(struct sim *s, const struct sent *sent)
         json_object_set_new(s->sent_times, key, json_integer(json_int_or(s->sent_times, key, 0) - 1));
 }
 
+/* A crash at any moment seldom hits the few milliseconds that count: some are aimed. */
+static void aim_crash(struct sim *s)
+{
+    if (!s->calm && s->crash_again_us == 0 && rng_chance(&s->rng, 40))
+        s->crash_again_us = s->now.boot_us + rng_int(&s->rng, 0, 2 * ARRIVES_US);
+}
+
 static void send_out(struct sim *s, const struct out *out, int64_t decided_us)
 {
     struct sent *sent = xnew0(struct sent);
@@ -150,6 +157,7 @@ static void send_out(struct sim *s, const struct out *out, int64_t decided_us)
     sent->generation = s->process.generation;
     set_fate(s, sent);
     not_sent(s, sent);
+    aim_crash(s);
     if (takes > most) {
         takes = most;
         json_decref(sent->answer);

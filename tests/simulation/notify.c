@@ -1,11 +1,13 @@
-/* Receivers of notices: they take them, or not. */
+/* Receivers of notices: they take them, or not. A receiver that took a notice may be unlucky with its answer: then it
+ * is told again, which is no fault of mendd's. */
 #include "simulation.h"
 
 json_t *notice_arrives(struct sim *s, const struct sent *sent)
 {
-    watch_notice(s, sent);
+    const bool refuses = rng_chance(&s->rng, 150), breaks = rng_chance(&s->rng, 100);
     s->counts->notices++;
-    if (rng_chance(&s->rng, 150))
+    watch_notice(s, sent, !refuses && !breaks && !sent->answer);
+    if (refuses)
         return json_pack("{s:s, s:s}", "error", "refused", "message", "refused");
-    return json_pack("{s:i}", "status", rng_chance(&s->rng, 100) ? 500 : 200);
+    return json_pack("{s:i}", "status", breaks ? 500 : 200);
 }

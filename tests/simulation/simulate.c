@@ -153,7 +153,7 @@ static bool step(struct sim *s, int64_t until_us)
     if (s->crash_again_us != 0 && s->crash_again_us <= tick && s->crash_again_us <= next) {
         advance_to(s, s->crash_again_us);
         s->crash_again_us = 0;
-        shell_crash(s, true, 100 * USEC_PER_MSEC, "kill -9 again");
+        shell_crash(s, true, 100 * USEC_PER_MSEC, "kill -9 in the thick of it");
         return true;
     }
     if (tick > until_us && next > until_us)
@@ -187,6 +187,7 @@ static void begin(struct sim *s)
     s->sent_times = json_object();
     s->fired = json_object();
     s->label_sets = json_object();
+    s->told = json_object();
     s->tickets = json_object();
     s->paused = json_object();
     s->journal.keeps = json_object();
@@ -227,6 +228,7 @@ void sim_clear(struct sim *s)
     json_decref(s->sent_times);
     json_decref(s->fired);
     json_decref(s->label_sets);
+    json_decref(s->told);
     json_decref(s->tickets);
     json_decref(s->paused);
     free(s->violation);

@@ -131,6 +131,7 @@ struct workload_model {
     int64_t sick_us;
     int needed;
     bool reconcile_due;
+    int64_t changed_us; /* when the last effect that is no rollback left for it */
     struct written *writes;
     size_t n_writes;
     struct touch *touches;
@@ -181,7 +182,7 @@ struct jrun { /* a record of the journal, and what was seen of its run */
     int64_t asked_us;  /* its last question to the API server */
     int64_t acted_us;  /* its first effect left */
     int64_t rested_us; /* when it last stood queued or waiting for a person */
-    bool counted;
+    bool counted, told;
     unsigned posted_by[PEERS]; /* generation of the process that posted */
     bool post_answered[PEERS];
     bool cancel_asked;
@@ -285,7 +286,10 @@ struct sim {
     int64_t limits_doubt_us;    /* what happened before cannot be dated: the wall clock was set while mendd was down */
     json_t *fired, *label_sets; /* {fingerprint: firing rows that were decided}, {fingerprint: labels} */
     int64_t malformed;          /* rows that were decided and are no alerts */
-    json_t *tickets, *paused;   /* commands without a reply; {scope: pause} that stand */
+    unsigned safety;            /* which parts of safety.c are there, as bits */
+    int64_t budget_reset_us, breaker_reset_us;
+    json_t *told;             /* {notice: generation of the process that told it} */
+    json_t *tickets, *paused; /* commands without a reply; {scope: pause} that stand */
     uint64_t next_ticket;
     char *violation;
     const char *invariant;
@@ -385,7 +389,7 @@ void history_draw(struct sim *s);
 void history_next(struct sim *s);
 void history_stop(struct sim *s);
 
-/* ---- invariants (watch_effects.c, watch_records.c) ---- */
+/* ---- invariants (watch_effects.c, watch_records.c, watch_safety.c) ---- */
 
 /* What an invariant says, in a sentence; NULL: there is none of that name. */
 const char *invariant_sentence(const char *name);
@@ -399,7 +403,11 @@ void watch_saved(struct sim *s, struct jrun *run, const json_t *doc,
                  int64_t decided_us); /* before it replaces run->doc */
 void row_counted(struct sim *s, const struct row *row);
 void watch_note(struct sim *s, const struct note *note);
-void watch_notice(struct sim *s, const struct sent *sent);
+void watch_notice(struct sim *s, const struct sent *sent, bool taken); /* taken, and mendd hears of it if it lives */
+void watch_everybody_told(struct sim *s);
+void watch_budget(struct sim *s, struct workload_model *w, int64_t left_us);
+void watch_window(struct sim *s, const struct workload_model *w, const char *key, int64_t decided_us);
+void watch_breaker(struct sim *s, const struct jrun *run, int64_t decided_us);
 void watch_posted(struct sim *s, const struct sent *sent, bool ok);
 void watch_end(struct sim *s);      /* the history has stopped, every run had its time */
 void watch_resolved(struct sim *s); /* every alert was reported resolved */

@@ -32,6 +32,10 @@ static const struct {
     {"proof_first", "An alert is posted as resolved only after the repair was verified."},
     {"posted_once", "An alert is posted as resolved once to each Alertmanager."},
     {"paused", "Nothing that changes something leaves while it is paused."},
+    {"budget", "No more distinct workloads are changed within a window than the budgets allow."},
+    {"maintenance", "Nothing is changed where a maintenance window is open, but by a rollback."},
+    {"breaker", "While the breaker of a playbook is open none of its runs begins to act."},
+    {"told_once", "A receiver that took a notice, and could say so, is not told it again."},
     {"one_reply", "Every command gets exactly one reply."},
     {"told_when_failed", "What failed, was refused or is not known reaches a person."},
     {"told_only_then", "What was repaired, cleared by itself or is nobody's business pages nobody."},
@@ -142,12 +146,6 @@ void watch_note(struct sim *s, const struct note *note)
         violated(s, "intention_first", "run %s is told as escalated before its record says so", run->id);
 }
 
-void watch_notice(struct sim *s, const struct sent *sent)
-{
-    (void)s;
-    (void)sent;
-}
-
 /* ---- every alert ---- */
 
 void row_counted(struct sim *s, const struct row *row)
@@ -202,6 +200,7 @@ void watch_end(struct sim *s)
             violated(s, "runs_end", "the core has %zu runs %s that the journal does not have", st.runs[i],
                      run_state_name((enum run_state)i));
     all_decided(s);
+    watch_everybody_told(s);
 }
 
 void watch_resolved(struct sim *s)
