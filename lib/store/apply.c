@@ -184,3 +184,11 @@ void apply_vacuum(struct writer_db *w)
     sqlite3_snprintf(sizeof(sql), sql, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
     sqlite3_exec(w->db, sql, NULL, NULL, NULL); /* a failure costs disk space only; the next prune tries again */
 }
+
+void apply_checkpoint(struct writer_db *w)
+{
+    int pages = 0, copied = 0;
+    /* a failure costs nothing but a longer WAL; it is tried again after the next commit */
+    if (sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied) == SQLITE_OK)
+        w->wal_pages = pages - copied;
+}

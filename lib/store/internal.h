@@ -81,6 +81,7 @@ struct writer_db {
     sqlite3 *db;
     sqlite3_stmt *stmts[STMT_COUNT];
     int64_t reserved_seq; /* numbers below it may have been used: the table's max() forgets deleted rows */
+    int wal_pages;        /* in the WAL and not yet copied into the database, by the last commit */
 };
 
 struct store {
@@ -130,3 +131,5 @@ void *writer_main(void *store);
 int apply_batches(struct writer_db *w, struct store_batch *head, uint64_t *ret_rows, struct error *err);
 /* Gives free pages back; outside a transaction. */
 void apply_vacuum(struct writer_db *w);
+/* Copies the WAL into the database; outside a transaction. */
+void apply_checkpoint(struct writer_db *w);

@@ -157,11 +157,10 @@ static int open_writer(const char *file, struct writer_db *w, struct error *err)
         return sqlite_error(w->db, rc, err, "cannot open the journal");
     sqlite3_extended_result_codes(w->db, 1);
     sqlite3_busy_timeout(w->db, BUSY_TIMEOUT_MS);
-    /* auto_vacuum counts only before the first page is written. 4,000 pages of WAL between checkpoints: a storm's inbox
-     * rows are mostly deleted again before they would be copied. */
+    /* auto_vacuum counts only before the first page is written. The writer does the checkpoints itself (writer.c). */
     int r = run_sql(w->db,
                     "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                    "PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 33554432;"
+                    "PRAGMA foreign_keys = OFF; PRAGMA journal_size_limit = 33554432;"
                     "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY",
                     err, "cannot set up the journal");
     if (r < 0 || (r = schema_migrate(w->db, steps, ARRAY_SIZE(steps), err)) < 0 || (r = prepare_all(w, err)) < 0)
@@ -177,6 +176,13 @@ static int open_writer(const char *file, struct writer_db *w, struct error *err)
     return 0;
 }
 
+static int note_wal(void *writer_db, sqlite3 *db _unused_, const char *name _unused_, int pages)
+{
+    struct writer_db *w = writer_db;
+    w->wal_pages = pages;
+    return SQLITE_OK;
+}
+
 int writer_db_open(const char *file, struct writer_db *ret, struct error *err)
 {
     struct writer_db w = {0};
@@ -187,6 +193,7 @@ int writer_db_open(const char *file, struct writer_db *ret, struct error *err)
         return r;
     }
     *ret = w;
+    sqlite3_wal_hook(ret->db, note_wal, ret); /* instead of sqlite's own checkpoints */
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { GATHER_BATCHES = 10, GATHER_US = 100 };
+enum { CHECKPOINT_PAGES = 4000, CHECKPOINT_QUIET_PAGES = 1000 };
 
 static int64_t monotonic_us(void)
 {
@@ -139,6 +140,22 @@ static void turn(struct store *s)
     hand_back(s, &work);
 }
 
+/* The WAL goes back into the database when its answers are out, so that no webhook waits for its own commit and for a
+ * checkpoint behind it. In small pieces while little is to do; under load in larger ones, since a flood's rows fill new
+ * pages and a storm's are mostly deleted again before they would be copied. With the lock held; let go meanwhile. */
+static void checkpoint(struct store *s)
+{
+    const bool quiet = !s->queue.head && s->last_batches < GATHER_BATCHES;
+    if (s->broken || s->writer.wal_pages < (quiet ? CHECKPOINT_QUIET_PAGES : CHECKPOINT_PAGES))
+        return;
+    s->busy = true;
+    pthread_mutex_unlock(&s->lock);
+    apply_checkpoint(&s->writer);
+    pthread_mutex_lock(&s->lock);
+    s->busy = false;
+    pthread_cond_signal(&s->idle);
+}
+
 /* Under load a moment's wait makes one commit out of several: fewer syncs and page writes for the same rows. A batch
  * that comes alone never waits. With the lock held; let go meanwhile. */
 static void gather(struct store *s)
@@ -164,6 +181,7 @@ void *writer_main(void *store)
         if (!s->queue.head || (s->held && !s->stop))
             continue; /* taken back or held meanwhile */
         turn(s);
+        checkpoint(s);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
