@@ -108,7 +108,7 @@ static void set_fate(struct sim *s, struct sent *sent)
 {
     const struct weather *w = &s->weather;
     sent->arrives = true;
-    if (sent->type == OUT_POST) /* its peer says */
+    if (sent->type != OUT_SEND) /* its peer, or the receiver, says */
         return;
     s->counts->faults++;
     if (rng_chance(&s->rng, w->refused)) {

@@ -14,6 +14,8 @@ static void within_budget(struct sim *s, const struct workload_model *w, const s
 {
     int n = 1;
     const int64_t from_us = left_us - r->window_ms * USEC_PER_MSEC;
+    if (w->changed_us > from_us) /* one that stands in the window already is no further one */
+        return;
     for (int i = 0; i < s->n_workloads; i++) {
         const struct workload_model *other = &s->workloads[i];
         bool counts = other != w && other->changed_us > from_us && other->changed_us > s->limits_doubt_us &&
@@ -113,7 +115,7 @@ void watch_notice(struct sim *s, const struct sent *sent, bool taken)
     if (trigger && *run && !json_bool_or(json_object_get(journal_run(s, run)->doc, "record"), "escalated", false))
         violated(s, "told_only_then", "run %s is told to %s, and its record is not escalated", run,
                  json_text_or(sent->what, "receiver", ""));
-    if (!taken)
+    if (!taken || !(trigger || str_eq(event, "update"))) /* the others may have cause to be told again */
         return;
     const int64_t before = json_int_or(s->told, id, 0);
     if (before == (int64_t)sent->generation)
@@ -127,6 +129,9 @@ void watch_everybody_told(struct sim *s)
 {
     for (const struct jrun *run = s->journal.runs; run && s->settings->escalation.n_policies > 0; run = run->hh.next) {
         const json_t *record = json_object_get(run->doc, "record");
+        /* that nobody answered is what the next level is told */
+        if (str_eq(json_path_text(record, "alert", "labels", "alertname", NULL), "MenddEscalationOverdue"))
+            continue;
         if (run->doc && json_bool_or(record, "escalated", false) && !run->told)
             violated(s, "told_when_failed", "run %s is escalated (%s), and no receiver ever heard of it", run->id,
                      json_text_or(record, "reason", "no reason"));
