@@ -2,6 +2,7 @@
 #include "web_internal.h"
 
 #include "base/alloc.h"
+#include "core/redact.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -25,7 +26,7 @@ static json_t *playbook_new(const struct playbook *p)
     json_set_text(o, "file", p->file);
     json_object_set_new(o, "line", json_integer(p->line));
     json_set_text(o, "hash", p->hash);
-    json_object_set(o, "source", p->source);
+    json_object_set_new(o, "source", redact_json_new(p->source));
     return o;
 }
 

@@ -59,10 +59,13 @@ void read_budgets(struct loader *l, const struct node *map, void *field)
     struct budget_settings *b = &((struct config *)field)->budgets;
     b->enabled = true;
     b->global.window_ms = b->cluster.window_ms = b->namespace.window_ms = 60 * MINUTE_MS;
+    const size_t faults_before = l->faults->n;
     read_map(l, map, "\"budgets\"", budgets_keys, b);
     const struct node *in_namespace = node_get(map, "per_namespace");
     if (b->namespace.nodes || b->namespace.nodes_percent)
         faults_add(l->faults, in_namespace, "nodes belong to no namespace: limit them per cluster or for all");
+    if (l->faults->n > faults_before)
+        return;
     if (b->enabled && !limits_anything(&b->global) && !limits_anything(&b->cluster) && !limits_anything(&b->namespace))
         faults_add(l->faults, map,
                    "\"budgets\" limits nothing: give workloads, workloads_percent, nodes or nodes_percent");

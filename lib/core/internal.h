@@ -492,6 +492,7 @@ bool phase_approval(struct core *c, struct run *run);
 void run_ask_approval(struct core *c, struct run *run); /* of a rung behind the first */
 void run_approve(struct core *c, struct run *run, const char *by);
 void run_reject(struct core *c, struct run *run, const char *by, const char *why);
+void run_redact_plan(struct run *run);
 char *run_plan_hash_new(const struct run *run);
 /* run_hold.c */
 void run_hold(struct core *c, struct run *run, const struct guard_result *g);

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/internal.h"
+#include "core/redact.h"
 
 #include <string.h>
 
@@ -88,7 +89,7 @@ json_t *record_step_begin(struct core *c, struct run *run, const json_t *with)
         record_set_time(s, "started", c->now.wall_us);
     }
     if (with)
-        json_object_set_new(s, "with", json_deep_copy(with));
+        json_object_set_new(s, "with", redact_json_new(with));
     json_set_text(s, "status", "running");
     run_dirty(c, run);
     return s;
@@ -119,6 +120,12 @@ json_t *record_projection(const json_t *effect)
     return r;
 }
 
+static json_t *shown_request_new(const json_t *effect)
+{
+    _cleanup_json_ json_t *r = record_projection(effect);
+    return redact_json_new(r);
+}
+
 void record_request(struct run *run, const json_t *effect)
 {
     json_t *s = NULL, *steps = json_object_get(run->record, "steps"), *entry;
@@ -133,11 +140,11 @@ void record_request(struct run *run, const json_t *effect)
     json_t *requests = json_object_get(s, "requests");
     json_array_foreach (requests, i, entry) {
         if (str_eq(json_text(entry, "key"), json_text(effect, "key"))) {
-            json_array_set_new(requests, i, record_projection(effect));
+            json_array_set_new(requests, i, shown_request_new(effect));
             return;
         }
     }
-    json_array_append_new(requests, record_projection(effect));
+    json_array_append_new(requests, shown_request_new(effect));
 }
 
 /* ---- checks, evidence ---- */
@@ -145,16 +152,16 @@ void record_request(struct run *run, const json_t *effect)
 static json_t *check_entry(struct core *c, struct run *run, const struct probe *probe)
 {
     json_t *checks = json_object_get(run->record, "checks"), *entry;
+    _cleanup_json_ json_t *with = redact_json_new(probe->with ? probe->with : probe->spec->with);
     size_t i;
     json_array_foreach (checks, i, entry) {
         if (json_int_or(entry, "rung", -1) == (int64_t)run->rung &&
             str_eq(json_text(entry, "check"), probe->spec->check->name) &&
-            (!probe->with || json_equal(json_object_get(entry, "with"), probe->with)))
+            (!probe->with || json_equal(json_object_get(entry, "with"), with)))
             return entry;
     }
-    entry =
-        json_pack("{s:I, s:s, s:O, s:n, s:n, s:i}", "rung", (json_int_t)run->rung, "check", probe->spec->check->name,
-                  "with", probe->with ? probe->with : probe->spec->with, "verdict", "seen", "tries", 0);
+    entry = json_pack("{s:I, s:s, s:O, s:n, s:n, s:i}", "rung", (json_int_t)run->rung, "check",
+                      probe->spec->check->name, "with", with, "verdict", "seen", "tries", 0);
     record_set_time(entry, "first", c->now.wall_us);
     json_object_set_new(entry, "history", json_array());
     json_array_append_new(checks, entry);
@@ -200,14 +207,15 @@ void record_evidence(struct core *c, struct run *run, const char *action, const 
     json_t *list = json_object_get(run->record, "evidence"), *item;
     size_t i;
     json_array_foreach ((json_t *)items, i, item) {
-        json_t *entry = json_object(), *text = json_object_get(item, "text"), *data = json_object_get(item, "data");
+        _cleanup_json_ json_t *clean = redact_json_new(item);
+        json_t *entry = json_object(), *text = json_object_get(clean, "text"), *data = json_object_get(clean, "data");
         size_t left = run->evidence_bytes < EVIDENCE_RUN_MAX ? EVIDENCE_RUN_MAX - run->evidence_bytes : 0;
         size_t max = left < EVIDENCE_MAX ? left : EVIDENCE_MAX;
         bool cut = false;
         _cleanup_free_ char *compact = data ? json_compact(data) : NULL;
         record_set_time(entry, "time", c->now.wall_us);
         json_set_text(entry, "action", action);
-        json_set_text(entry, "name", json_text_or(item, "name", ""));
+        json_set_text(entry, "name", json_text_or(clean, "name", ""));
         if (compact && strlen(compact) <= max) {
             json_object_set(entry, "data", data);
             run->evidence_bytes += strlen(compact);

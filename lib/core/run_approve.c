@@ -85,6 +85,7 @@ static void wait_for_person(struct core *c, struct run *run, const char *hash)
 void run_begin_approval(struct core *c, struct run *run)
 {
     _cleanup_free_ char *hash = run_plan_hash_new(run);
+    run_redact_plan(run);
     if (!run->approved || !str_eq(hash, json_path_text(run->record, "approval", "hash", NULL))) {
         wait_for_person(c, run, hash);
         return;

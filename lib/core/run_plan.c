@@ -1,6 +1,7 @@
 /* The plan of the first rung for the record: modes plan and approve, and --dry-run. Nothing is sent but questions. */
 #include "base/alloc.h"
 #include "core/internal.h"
+#include "core/redact.h"
 
 #include <errno.h>
 
@@ -69,6 +70,12 @@ static int condition(struct core *c, struct run *run, const struct step *step)
     return v == VERDICT_UNKNOWN || (v == VERDICT_PASS) != step->negate;
 }
 
+/* Only what people read; the approval's hash is taken of the plan as it is. */
+void run_redact_plan(struct run *run)
+{
+    json_object_set_new(run->record, "plan", redact_json_new(json_object_get(run->record, "plan")));
+}
+
 static bool finish(struct core *c, struct run *run)
 {
     enum reason reason = run->reason;
@@ -78,6 +85,8 @@ static bool finish(struct core *c, struct run *run)
     plan_checks(run, run->playbook->verify.present ? &run->playbook->verify : NULL);
     run_dirty(c, run);
     size_t n = json_array_size(json_object_get(plan_of(run), "requests"));
+    if (reason != REASON_AWAITING_APPROVAL)
+        run_redact_plan(run);
     if (reason == REASON_AWAITING_APPROVAL)
         run_begin_approval(c, run);
     else

@@ -307,13 +307,13 @@ static void a_start_that_fails_does_not_touch_the_journal(void **state)
     fire(w);
     WORLD_UNTIL(w, is(w, "state", "verifying"));
     world_close(w);
-    world_sql(w, "CREATE TABLE kept AS SELECT * FROM docs");
+    world_sql(w, "CREATE TABLE saved_docs AS SELECT * FROM docs");
     world_sql(w, "UPDATE docs SET doc = '{}'");
     world_sql(w, "UPDATE meta SET value = '1000' WHERE key = 'alive'");
     assert_int_equal(world_try_open(w, &err), -EBADMSG);
     assert_non_null(strstr(error_message(&err), "record"));
     assert_int_equal(world_sql(w, "SELECT value FROM meta WHERE key = 'alive'"), 1000);
-    world_sql(w, "UPDATE docs SET doc = (SELECT doc FROM kept WHERE kept.id = docs.id)");
+    world_sql(w, "UPDATE docs SET doc = (SELECT doc FROM saved_docs WHERE saved_docs.id = docs.id)");
     WORLD_SET(w, healthy, true);
     world_open(w);
     finish(w);
