@@ -47,8 +47,12 @@ void run_hold(struct core *c, struct run *run, const struct guard_result *g)
         limits_line_up(c, run);
     else
         limits_leave_line(c, run);
-    if (run->state == RUN_REMEDIATING) /* evidence was taken, nothing was changed */
+    if (run->state == RUN_REMEDIATING) { /* evidence was taken, perhaps a step planned; nothing was changed */
+        json_t *step = run->began ? record_step(run) : NULL;
+        if (step)
+            json_set_text(step, "status", "pending");
         run_state_to(c, run, RUN_QUEUED, "%s", g->message);
+    }
     run->target_tries = 0;
     run->phase = PHASE_WAITING;
     askset_close(c, run, &run->set);
