@@ -89,8 +89,7 @@ static bool tell_next_level(struct core *c, struct story *s, const char *why)
     const struct escalation_policy *p = policy_of(c, s->severity);
     if (s->single || !p || (size_t)s->level + 1 >= p->n_levels) {
         s->deadline_us = INT64_MAX;
-        json_object_set_new(current_entry(s), "respond_by", json_null());
-        story_changed(c, s, true);
+        story_changed(c, s, false);
         story_note(c, s, NOTE_ERROR, "%s; there is no further level: nobody else will be told", why);
         return false;
     }
@@ -354,11 +353,13 @@ static void look_at_stories(struct core *c)
             overdue(c, s);
         else if (s->deadline_us != INT64_MAX)
             escalations_want(c, s->deadline_us);
-        int64_t age_us = c->now.wall_us - s->since_wall_us;
-        if (age_us >= OLD_US && s->n_open == 0)
+        int64_t old_us = s->since_us + OLD_US;
+        if (c->now.boot_us < old_us)
+            escalations_want(c, old_us);
+        else if (s->n_open == 0 && s->deadline_us == INT64_MAX)
             story_close(c, s, "no word of its alert for a week: closed");
         else
-            escalations_want(c, c->now.boot_us + (age_us < OLD_US ? OLD_US - age_us : OLD_US));
+            escalations_want(c, c->now.boot_us + GIVE_UP_US);
     }
 }
 
@@ -403,6 +404,7 @@ void escalations_resume(struct core *c)
         if (!s->restored)
             continue;
         s->restored = false;
+        s->since_us = s->since_wall_us + back_us;
         if (s->deadline_us != INT64_MAX)
             s->deadline_us += back_us;
         if (run && s->kind == STORY_ESCALATION)

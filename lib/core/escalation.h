@@ -89,7 +89,7 @@ struct story {
     unsigned overdue; /* levels for which MenddEscalationOverdue fires, as bits */
     bool single;      /* of an overdue alert: told once, never overdue itself */
     bool acknowledged, cleared, restored;
-    int64_t since_wall_us;
+    int64_t since_wall_us, since_us;
     int64_t deadline_us; /* somebody must acknowledge until then; INT64_MAX: nobody must */
     struct telling *tellings;
     size_t n_open;

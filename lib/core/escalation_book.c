@@ -20,7 +20,7 @@ struct escalations *escalations_get(struct core *c)
 
 int64_t to_wall(const struct core *c, int64_t boot_us)
 {
-    return c->now.wall_us + (boot_us - c->now.boot_us);
+    return boot_us == INT64_MAX ? INT64_MAX : c->now.wall_us + (boot_us - c->now.boot_us);
 }
 
 void escalations_want(struct core *c, int64_t boot_us)
@@ -87,6 +87,7 @@ struct story *story_new(struct core *c, enum story_kind kind, const char *notice
                         .base = base_new,
                         .entries = json_array(),
                         .since_wall_us = c->now.wall_us,
+                        .since_us = c->now.boot_us,
                         .deadline_us = INT64_MAX};
     s->alertname = xstrdup(json_text(base_new, "alertname"));
     s->severity = xstrdup(json_text_or(base_new, "severity", "default"));

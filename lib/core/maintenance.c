@@ -32,6 +32,7 @@ struct told {
 struct notices {
     const struct settings *settings; /* that the edges are of */
     struct edge *edges;
+    size_t n_edges;
     int64_t next_notice_us; /* wall */
     int64_t clock_us;       /* wall minus boot when it was worked out */
     struct told *told;
@@ -93,7 +94,7 @@ static bool holds_at(const struct edge *e, int64_t at_us)
 static struct edge edge_of(const struct core *c, size_t i)
 {
     const struct notices *n = c->notices;
-    if (n && n->edges && n->settings == c->settings && holds_at(&n->edges[i], c->now.wall_us))
+    if (n && n->settings == c->settings && i < n->n_edges && holds_at(&n->edges[i], c->now.wall_us))
         return n->edges[i];
     return edge_at(&c->settings->windows[i], c->now.wall_us);
 }
@@ -319,10 +320,11 @@ static void work_out(struct core *c)
 {
     struct notices *n = notices_get(c);
     const struct settings *s = c->settings;
-    bool same = n->settings == s;
+    bool same = n->settings == s && n->n_edges == s->n_windows;
     if (!same)
         n->edges = xreallocarray(n->edges, s->n_windows + 1, sizeof(*n->edges));
     n->settings = s;
+    n->n_edges = s->n_windows;
     for (size_t i = 0; i < s->n_windows; i++) {
         const struct window *w = &s->windows[i];
         if (same && holds_at(&n->edges[i], c->now.wall_us))
@@ -341,7 +343,7 @@ void maintenance_tick(struct core *c)
     const struct settings *s = c->settings;
     if (s->n_windows == 0 && (!c->notices || c->notices->n_told == 0))
         return;
-    bool same = c->notices && c->notices->settings == s;
+    bool same = c->notices && c->notices->settings == s && c->notices->n_edges == s->n_windows;
     int64_t clock_us = c->now.wall_us - c->now.boot_us;
     work_out(c);
     struct notices *n = c->notices;
