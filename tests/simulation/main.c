@@ -79,15 +79,24 @@ static void tell_violation(const struct sim *s)
             (unsigned long long)s->seed);
 }
 
-/* The journal's last word on the runs that the violation names. */
+static void tell_json(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(1));
+    printf("%s\n", text);
+    free(text);
+}
+
+/* The journal's last word on the runs that the violation names, and what mendd would show as its status. */
 static void tell_records(const struct sim *s)
 {
+    json_t *status = s->process.up ? core_status_new(s->process.core, s->now) : NULL;
+    if (status)
+        tell_json(status);
+    json_decref(status);
     for (const struct jrun *run = s->journal.runs; run; run = run->hh.next) {
         if (!run->doc || !strstr(s->violation, run->id))
             continue;
-        char *text = json_dumps(run->doc, JSON_INDENT(1));
-        printf("%s\n", text);
-        free(text);
+        tell_json(run->doc);
     }
 }
 

@@ -287,6 +287,8 @@ static void effect_leaves(struct sim *s, struct jrun *run, const json_t *effect,
         leaves_alone(s, run, effect, w, decided_us);
     if (w && !is_inverse(effect))
         watch_window(s, w, json_text_or(effect, "key", ""), decided_us);
+    if (w && !is_inverse(effect))
+        watch_budget(s, w, decided_us);
     if (run->acted_us == 0 && !is_inverse(effect))
         watch_breaker(s, run, decided_us);
     if (run->acted_us == 0)
@@ -320,8 +322,6 @@ void watch_arrived(struct sim *s, const struct sent *sent, struct workload_model
             few_at_once(s, run);
         run->counted = true;
     }
-    if (!is_inverse(sent->what))
-        watch_budget(s, w, sent->left_us);
     touch_get(w, run, sent->left_us)->last_us = sent->left_us;
 }
 
