@@ -152,5 +152,7 @@ void settings_from_config(const struct config *config, struct playbook_table *ta
         .windows = config->windows,
         .n_windows = config->n_windows,
         .escalation = config->escalation,
+        .schedules = config->schedules,
+        .n_schedules = config->n_schedules,
     };
 }

@@ -70,6 +70,8 @@ struct config {
     struct receiver *receivers;
     size_t n_receivers;
     struct escalation_settings escalation;
+    struct schedule_entry *schedules;
+    size_t n_schedules;
     struct token *tokens; /* none: whoever reaches the API may do everything */
     size_t n_tokens;
     char *hash; /* of the loaded bytes: <app>_config_hash */

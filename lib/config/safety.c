@@ -221,6 +221,38 @@ void read_maintenance(struct loader *l, const struct node *map, void *field)
     texts_free(d.notify);
 }
 
+/* ---- schedules ---- */
+
+#define SCHEDULE(name) offsetof(struct schedule_entry, name)
+
+const struct key schedule_keys[] = {
+    {"name", FORM_NAME, SCHEDULE(name), KEY_REQUIRED, .doc = "the label schedule of its alert, unique"},
+    {"cron", FORM_TEXT, SCHEDULE(cron), KEY_REQUIRED, .read = read_cron, .doc = "when: \"0 7 * * mon-fri\""},
+    {"timezone", FORM_TEXT, SCHEDULE(zone), .read = read_zone, .doc = "of cron; default UTC"},
+    {"labels", FORM_VARS, SCHEDULE(labels), .doc = "further labels of its alert"},
+    {"catch_up", FORM_BOOL, SCHEDULE(catch_up), .doc = "what mendd slept through comes once, late; default false"},
+    {0},
+};
+
+void read_schedules(struct loader *l, const struct node *list, void *field)
+{
+    struct config *c = field;
+    if (!want_type(l, list, NODE_LIST))
+        return;
+    c->schedules = xcalloc(list->n_children + 1, sizeof(struct schedule_entry));
+    c->n_schedules = list->n_children;
+    for (size_t i = 0; i < list->n_children; i++) {
+        struct schedule_entry *s = &c->schedules[i];
+        _cleanup_error_ struct error err = ERROR_NONE;
+        read_map(l, list->children[i], "a schedule", schedule_keys, s);
+        if (!s->zone && zone_load("UTC", &s->zone, &err) < 0)
+            faults_add(l->faults, list->children[i], "%s", error_message(&err));
+        for (size_t k = 0; k < i; k++)
+            if (s->name && str_eq(c->schedules[k].name, s->name))
+                faults_add(l->faults, list->children[i], "there is a schedule \"%s\" already", s->name);
+    }
+}
+
 void safety_clear(struct config *c)
 {
     struct budget *const budgets[] = {&c->budgets.global, &c->budgets.cluster, &c->budgets.namespace};
@@ -239,4 +271,11 @@ void safety_clear(struct config *c)
         texts_free(w->notify);
     }
     free(c->windows);
+    for (size_t i = 0; i < c->n_schedules; i++) {
+        free(c->schedules[i].name);
+        cron_free(c->schedules[i].cron);
+        zone_unref(c->schedules[i].zone);
+        json_decref(c->schedules[i].labels);
+    }
+    free(c->schedules);
 }

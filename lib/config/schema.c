@@ -89,7 +89,7 @@ static json_t *form_schema(struct making *m, const struct key *k)
         return choice_new(k->choices);
     case FORM_TEXTS:
     case FORM_MATCHERS:
-        return list_of(scalar_new());
+        return list_of(k->choices ? choice_new(k->choices) : scalar_new());
     case FORM_URLS:
         return list_of(json_pack("{s:s, s:s}", "type", "string", "pattern", "^https?://"));
     case FORM_URL:

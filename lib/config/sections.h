@@ -5,13 +5,14 @@
 
 extern const struct key cluster_keys[], alertmanager_keys[], prometheus_keys[], auth_keys[];
 extern const struct key budgets_keys[], storm_keys[], breaker_keys[], maintenance_keys[], receiver_keys[],
-    escalation_level_keys[], digest_keys[], token_keys[];
+    escalation_level_keys[], digest_keys[], schedule_keys[], token_keys[];
 
 /* safety.c; field: the config */
 void read_budgets(struct loader *l, const struct node *map, void *field);
 void read_storm(struct loader *l, const struct node *map, void *field);
 void read_breaker(struct loader *l, const struct node *map, void *field);
 void read_maintenance(struct loader *l, const struct node *map, void *field);
+void read_schedules(struct loader *l, const struct node *list, void *field);
 void safety_clear(struct config *c);
 
 /* receivers.c */

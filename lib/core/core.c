@@ -37,6 +37,7 @@ struct core *core_free(struct core *c)
     budgets_free(c);
     storms_free(c);
     escalations_free(c);
+    schedules_free(c);
     free(c->heap);
     json_decref(c->cleared_check.with);
     json_decref(c->ready_check.with);
@@ -122,6 +123,7 @@ static void handle_tick(struct core *c)
         c->desk_wake_us = INT64_MAX; /* each says again when it wants the next */
         pause_tick(c);
         maintenance_tick(c);
+        schedule_tick(c);
         breaker_tick(c);
         storm_tick(c);
         escalation_tick(c);
@@ -307,6 +309,7 @@ json_t *core_status_new(const struct core *c, struct now now)
     json_object_set_new(s, "budgets", budgets_status_new(c));
     json_object_set_new(s, "storms", storms_status_new(c));
     json_object_set_new(s, "escalations", escalations_status_new(c));
+    json_object_set_new(s, "schedules", schedules_status_new(c));
     for (const struct run *run = c->runs; run; run = run->hh_id.next) {
         if (run->phase != PHASE_HELD)
             continue;

@@ -220,7 +220,16 @@ struct concurrency { /* active runs of a playbook */
 };
 
 /* What is kept beside the runs (core.h, struct keep), by the name of its document. */
-enum kept { KEPT_PAUSES, KEPT_BREAKERS, KEPT_BUDGETS, KEPT_STORMS, KEPT_MAINTENANCE, KEPT_ESCALATIONS, KEPT_COUNT };
+enum kept {
+    KEPT_PAUSES,
+    KEPT_BREAKERS,
+    KEPT_BUDGETS,
+    KEPT_STORMS,
+    KEPT_MAINTENANCE,
+    KEPT_ESCALATIONS,
+    KEPT_SCHEDULES,
+    KEPT_COUNT
+};
 
 struct pauses;      /* pause.c */
 struct breakers;    /* breaker.c */
@@ -228,6 +237,7 @@ struct budgets;     /* budget.c */
 struct storms;      /* storm.c */
 struct notices;     /* maintenance.c: which notices of windows were given */
 struct escalations; /* escalation.c */
+struct schedules;   /* schedule.c */
 
 struct core {
     const struct registry *registry;
@@ -255,6 +265,7 @@ struct core {
     struct storms *storms;
     struct notices *notices;
     struct escalations *escalations;
+    struct schedules *schedules;
     unsigned kept_dirty;  /* bits of enum kept: to be written with this call */
     int64_t desk_wake_us; /* when one of these wants a tick; boot */
     struct check_step cleared_check,
@@ -324,6 +335,8 @@ void episodes_free(struct core *c);
  * core_handle(); NULL: none. */
 struct run *episode_take(struct core *c, const struct alert *alert);
 /* internal_alert.c: an alert of mendd's own, as texts; `starts` RFC 3339. Borrows all. The run as episode_take(). */
+/* The open episode of an internal alert with these labels; NULL: none. */
+struct run *episode_internal_find(struct core *c, const json_t *labels);
 struct run *episode_internal(struct core *c, const json_t *labels, const json_t *annotations, const char *starts,
                              bool firing);
 
@@ -366,8 +379,10 @@ json_t *breakers_status_new(const struct core *c);
 /* budget.c */
 bool budget_holds(const struct core *c, const struct run *run, int64_t *ret_until_us); /* with the shares last known */
 enum guard_answer budget_guard(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
-/* It leaves, or its answer is here: its workload stands in the window from now on. Rollbacks and exempt runs too. */
+/* It leaves: its workload stands in the window from now on. Rollbacks and exempt runs too. */
 void budget_spend(struct core *c, struct run *run, const json_t *effect);
+/* Its answer is here: it took effect no later than now; or it was refused and touched nothing. */
+void budget_answered(struct core *c, const struct run *run, const json_t *effect, bool refused);
 void budget_would_have_spent(struct core *c, const struct run *run); /* modes observe and plan */
 void budget_claim(struct core *c, const struct run *run, bool on);   /* it is at work: its share is kept for it */
 bool budget_reset(struct core *c, const char *name);
@@ -408,6 +423,14 @@ void escalations_free(struct core *c);
 json_t *escalations_doc_new(const struct core *c); /* what is not in a document of its own: the digest */
 int escalations_restore(struct core *c, const char *key, const json_t *doc, struct error *err);
 json_t *escalations_status_new(const struct core *c);
+
+/* schedule.c */
+void schedule_tick(struct core *c);
+bool run_is_scheduled(const struct run *run);
+void schedules_free(struct core *c);
+json_t *schedules_doc_new(const struct core *c);
+int schedules_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *schedules_status_new(const struct core *c);
 
 /* command.c */
 void command_handle(struct core *c, const struct event *event);

@@ -67,6 +67,15 @@ struct escalation_settings {
     int64_t digest_interval_ms; /* 0: none */
 };
 
+/* The internal alert MenddSchedule{schedule=NAME, labels…} at each time of the cron entry. */
+struct schedule_entry {
+    char *name;
+    struct cron *cron;
+    struct zone *zone;
+    json_t *labels; /* object of texts, or NULL */
+    bool catch_up;  /* what was slept through comes once, late */
+};
+
 /* What mendd never touches: where it runs itself. NULL: not known (not in a cluster). */
 struct self {
     char *cluster, *namespace, *pod, *node;
@@ -88,5 +97,7 @@ struct settings {
     struct window *windows;
     size_t n_windows;
     struct escalation_settings escalation;
+    struct schedule_entry *schedules;
+    size_t n_schedules;
     struct self self;
 };

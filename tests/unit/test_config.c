@@ -180,7 +180,7 @@ static void test_unknown_keys(void **state)
 static void test_keys_of_later_versions(void **state)
 {
     (void)state;
-    static const char *const absent[] = {"cluster_sets", "coordination", "schedules", "backup"};
+    static const char *const absent[] = {"cluster_sets", "coordination", "backup"};
     for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
         _cleanup_free_ char *text = xasprintf("%s: {}\n", absent[i]);
         _cleanup_free_ char *fault = xasprintf("1:1: \"%s\" is not available in this version of mendd", absent[i]);
