@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "base/text.h"
 
@@ -14,8 +15,11 @@ static void add_words(struct strbuf *b, const json_t *value)
     const char *key;
     json_t *member;
     size_t i;
+    int64_t wall_us;
+    char time[TIME_TEXT_MAX];
     if (json_is_string(value)) {
-        strbuf_puts(b, json_string_value(value));
+        const char *s = json_string_value(value); /* nobody reads microseconds off a table */
+        strbuf_puts(b, time_parse(s, &wall_us) == 0 ? time_format_seconds(wall_us, time) : s);
     } else if (json_is_object(value)) {
         json_object_foreach ((json_t *)value, key, member) {
             if (json_is_null(member))
@@ -28,7 +32,7 @@ static void add_words(struct strbuf *b, const json_t *value)
             strbuf_puts(b, i ? ", " : "");
             add_words(b, member);
         }
-    } else if (!json_is_null(value)) {
+    } else if (value && !json_is_null(value)) {
         _cleanup_free_ char *text = json_compact(value);
         strbuf_puts(b, text);
     }

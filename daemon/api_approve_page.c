@@ -1,9 +1,9 @@
-/* GET /actions/{id}/approve: the page behind the link of a notice. It shows the plan that waits and two buttons.
+/* The page behind the link of a notice: the plan that waits, and two buttons.
  *
  * Looking never approves: chat programs and mail scanners fetch links. The form posts the hash that was shown, so a
- * plan that changed meanwhile is refused. With tokens configured it asks for one and sends it with the form; the page
- * itself needs none: who has the id had the notice, which holds the plan (docs/design-notes.md). What looks like a
- * secret is not shown. */
+ * plan that changed meanwhile is refused. With tokens configured GET shows no more than a field for one; its form (POST
+ * to …/plan) answers with the plan, and that page's form carries the token on: nothing is kept between the two, so
+ * there is nothing that another site could make the browser send. What looks like a secret in a plan is not shown. */
 #include "web_internal.h"
 
 #include "base/alloc.h"
@@ -112,27 +112,25 @@ static void plan(struct strbuf *b, const json_t *record)
 }
 
 /* Relative addresses: they hold behind a proxy that puts mendd under a path. */
-static void form(struct strbuf *b, struct request *req, const json_t *record)
+static void form(struct strbuf *b, const json_t *record, const char *token)
 {
-    const struct config *c = engine_config(req->web->engine);
     strbuf_puts(b, "<h2>Your answer</h2><form method=\"post\" action=\"approve\" autocomplete=\"off\">"
                    "<input type=\"hidden\" name=\"hash\" value=\"");
     html_text(b, json_path_text(record, "approval", "hash", NULL), HTML_TEXT_MAX);
     strbuf_puts(b, "\">");
-    if (c && c->n_tokens > 0)
-        strbuf_puts(b, "<p><input type=\"password\" name=\"token\" required placeholder=\"token with the scope "
-                       "approve\"></p>");
+    if (token) {
+        strbuf_puts(b, "<input type=\"hidden\" name=\"token\" value=\"");
+        html_text(b, token, COMMAND_MAX);
+        strbuf_puts(b, "\">");
+    }
     strbuf_puts(b, "<p><input name=\"by\" maxlength=\"100\" placeholder=\"your name\"></p>"
                    "<p><button>Approve this plan</button></p>"
                    "<p><input name=\"reason\" maxlength=\"500\" placeholder=\"why not\">"
                    "<button formaction=\"reject\">Reject it</button></p></form>");
 }
 
-void api_approve_page(struct request *req)
+static void show(struct request *req, const char *token)
 {
-    static const char *const none[] = {NULL};
-    if (!request_check_query(req, none))
-        return;
     _cleanup_json_ json_t *record = api_record_new(req);
     if (!record)
         return;
@@ -142,8 +140,8 @@ void api_approve_page(struct request *req)
         strbuf_puts(&b, "<h1>A plan waits for a person</h1>");
         facts(&b, record);
         plan(&b, record);
-        form(&b, req, record);
-    } else { /* no more than that: the link may be old */
+        form(&b, record, token);
+    } else { /* the link may be old */
         strbuf_puts(&b, "<h1>Nothing to approve</h1><p>Run ");
         html_text(&b, req->param, HTML_TEXT_MAX);
         strbuf_puts(&b, " does not wait for an approval: it is ");
@@ -151,4 +149,32 @@ void api_approve_page(struct request *req)
         strbuf_puts(&b, ".</p>");
     }
     html_reply(req, 200, &b);
+}
+
+void api_approve_page(struct request *req)
+{
+    static const char *const none[] = {NULL};
+    if (!request_check_query(req, none))
+        return;
+    if (web_may_look(req)) {
+        show(req, NULL);
+        return;
+    }
+    struct strbuf b = STRBUF_INIT; /* the same for every id: it does not tell which runs there are */
+    html_begin(&b, "mendd: a plan waits");
+    strbuf_puts(&b, "<h1>A plan waits for a person</h1><form method=\"post\" action=\"plan\" autocomplete=\"off\">"
+                    "<p><input type=\"password\" name=\"token\" required placeholder=\"your token\">"
+                    "<button>Show the plan</button></p></form>");
+    html_reply(req, 200, &b);
+}
+
+void api_plan_page(struct request *req)
+{
+    size_t len = 0;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_free_ char *body = request_take_body(req, &len);
+    _cleanup_json_ json_t *fields = web_is_form(req) ? web_form_new(body, &err) : NULL;
+    explicit_bzero(body, len);
+    if (req->admitted || web_admit_secret(req, json_text(fields, "token")))
+        show(req, json_text(fields, "token"));
 }

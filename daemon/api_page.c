@@ -52,7 +52,9 @@ static char *words_new(const json_t *object)
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)object, key, value) {
-        _cleanup_free_ char *inner = json_is_object(value) ? words_new(value) : NULL;
+        _cleanup_free_ char *inner = !json_is_object(value)        ? NULL
+                                     : json_object_size(value) > 0 ? words_new(value)
+                                                                   : xstrdup("everything");
         _cleanup_free_ char *other = json_is_number(value) || json_is_true(value) ? json_compact(value) : NULL;
         const char *s = inner ? inner : json_is_string(value) ? json_string_value(value) : other;
         if (!str_empty(s))
@@ -81,7 +83,7 @@ static void banners(struct strbuf *b, const json_t *status)
                 break;
             }
             if (!str_eq(json_text(item, "state"), "closed"))
-                banner(b, lists[k].class, lists[k].what, words[0] ? words : "everything");
+                banner(b, lists[k].class, lists[k].what, words);
         }
     }
 }

@@ -14,6 +14,7 @@ const struct route web_routes[] = {
     {"GET", "/actions/{id}/report", api_report, ACCESS_VIEWER, false, 0},
     {"GET", "/actions/{id}/approve", api_approve_page, ACCESS_OPEN, false, 0},
     {"POST", "/actions/{id}/approve", api_command, ACCESS_APPROVE, true, COMMAND_MAX},
+    {"POST", "/actions/{id}/plan", api_plan_page, ACCESS_VIEWER, true, COMMAND_MAX},
     {"POST", "/actions/{id}/reject", api_command, ACCESS_APPROVE, true, COMMAND_MAX},
     {"POST", "/actions/{id}/acknowledge", api_command, ACCESS_APPROVE, true, COMMAND_MAX},
     {"POST", "/actions/{id}/cancel", api_command, ACCESS_OPERATOR, true, COMMAND_MAX},

@@ -147,9 +147,18 @@ bool web_admit_secret(struct request *req, const char *secret)
 bool web_admit(struct request *req)
 {
     const char *authorization = request_header(req, "Authorization");
-    if (!authorization && req->route->handle == api_command && web_is_form(req))
+    const bool by_form = req->route->handle == api_command || req->route->handle == api_plan_page;
+    if (!authorization && by_form && web_is_form(req))
         return true; /* not admitted yet: its handler asks again with the form's token */
     return web_admit_secret(req, auth_bearer(authorization));
+}
+
+bool web_may_look(struct request *req)
+{
+    const struct config *config = tokens_of(req);
+    const char *secret = auth_bearer(request_header(req, "Authorization"));
+    const struct token *token = config && secret ? auth_find(config, secret) : NULL;
+    return !config || (token && auth_allows(token->scopes, ACCESS_VIEWER));
 }
 
 void web_audit(const struct request *req, const char *did, const char *by, unsigned status, const char *result)

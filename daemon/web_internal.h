@@ -89,6 +89,8 @@ bool request_check_query(struct request *req, const char *const known[]);
 bool web_admit(struct request *req);
 /* The same with the secret of a form. NULL: none was given. */
 bool web_admit_secret(struct request *req, const char *secret);
+/* For pages that are open: whether more than the door may be shown. Answers nothing. */
+bool web_may_look(struct request *req);
 /* A page of another site in somebody's browser must not change anything here. */
 bool web_is_cross_origin(struct request *req);
 /* One line of the log for each call that changes something, refused ones too. */
@@ -149,6 +151,7 @@ void api_events_stop(struct web *w);
 void api_page(struct request *req);
 void api_command(struct request *req);      /* what operators may do: the routes' paths say what */
 void api_approve_page(struct request *req); /* looks, never approves */
+void api_plan_page(struct request *req);    /* the same, with the token of a form */
 /* The record of req->param; NULL having answered (404, 503). */
 json_t *api_record_new(struct request *req);
 void api_metrics(struct request *req);

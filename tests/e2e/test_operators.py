@@ -347,18 +347,26 @@ class Tokens(Operators):
         get = lambda: self.get("/actions", secret("look")).json["actions"]
         run = h.until("a plan waits", lambda: [r for r in get() if r["state"] == "awaiting_approval"])[0]
         path = f"/actions/{run['id']}/approve"
-        page = self.get(path).body.decode()
-        self.assertIn('name="token"', page)
-        shown = re.search(r'name="hash" value="([^"]*)"', page).group(1)
+        door = self.get(path).body.decode()
+        self.assertIn('name="token"', door)
+        self.assertNotIn("deployments/api", door, "the id alone shows nothing")
+        self.assertEqual(door, self.get(f"/actions/{'0' * 26}/approve").body.decode(), "nor which runs there are")
+        self.assertIn("deployments/api", self.get(path, secret("look")).body.decode())
         browser = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
 
-        def send(**fields):
-            return h.request(self.mendd.url + path, "POST", urllib.parse.urlencode({"hash": shown, **fields}).encode(), browser)
+        def send(where, **fields):
+            return h.request(self.mendd.url + f"/actions/{run['id']}/{where}", "POST", urllib.parse.urlencode(fields).encode(), browser)
+        for fields, status in (({}, 401), ({"token": "wrong-secret-0123456789"}, 401), ({"token": secret("am")}, 403)):
+            self.assertEqual(send("plan", **fields).status, status, fields)
+        page = send("plan", token=secret("oncall")).body.decode()
+        self.assertIn("deployments/api", page)
+        shown, carried = (re.search(rf'name="{n}" value="([^"]*)"', page).group(1) for n in ("hash", "token"))
+        self.assertEqual(carried, secret("oncall"))
         for fields, status in (({}, 401), ({"token": "wrong-secret-0123456789"}, 401), ({"token": secret("look")}, 403)):
-            a = send(**fields)
+            a = send("approve", hash=shown, **fields)
             self.assertEqual(a.status, status, fields)
             self.assertIn("text/html", a.headers["Content-Type"])
-        self.assertEqual(send(token=secret("oncall"), by="carol").status, 200)
+        self.assertEqual(send("approve", hash=shown, token=carried, by="carol").status, 200)
         record = h.until("it goes on", lambda: [r for r in get() if r["state"] == "settling"])[0]
         self.assertEqual(record["approval"]["by"], "carol (via oncall)")
 
