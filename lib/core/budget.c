@@ -377,6 +377,7 @@ static void spend_on(struct core *c, const struct work *w, bool shadow)
         HASH_ADD_KEYPTR(hh, budgets_get(c)->spends, s->key, strlen(s->key), s);
     }
     s->counts = (1U << LEVEL_COUNT) - 1;
+    s->before_wall_us = s->wall_us;
     *(shadow ? &s->shadow_wall_us : &s->wall_us) = c->now.wall_us;
 }
 
@@ -389,6 +390,24 @@ void budget_spend(struct core *c, struct run *run, const json_t *effect)
     for (size_t i = 0; i < need.n; i++)
         spend_on(c, &need.list[i], false);
     need_clear(&need);
+    core_keep(c, KEPT_BUDGETS);
+}
+
+void budget_answered(struct core *c, const struct run *run, const json_t *effect, bool refused)
+{
+    struct need need = {0};
+    if (!enabled(c))
+        return;
+    work_of_effect(run, effect, &need);
+    for (size_t i = 0; i < need.n; i++) {
+        struct spend *s = spend_find(c, need.list[i].key);
+        if (s)
+            s->wall_us = refused ? s->before_wall_us : c->now.wall_us;
+        if (s && s->wall_us == 0 && s->shadow_wall_us == 0)
+            spend_free(c, s);
+    }
+    need_clear(&need);
+    c->recheck |= refused;
     core_keep(c, KEPT_BUDGETS);
 }
 

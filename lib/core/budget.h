@@ -15,7 +15,8 @@ struct spend {
     char *cluster, *namespace;
     bool node;
     int64_t wall_us, shadow_wall_us; /* 0: never; shadow: a run that only would have acted */
-    unsigned counts;                 /* bits of enum level: a reset takes them off */
+    int64_t before_wall_us; /* what wall_us was before the last send: it is that again if the effect is refused */
+    unsigned counts;        /* bits of enum level: a reset takes them off */
     UT_hash_handle hh;
 };
 

@@ -168,6 +168,8 @@ void budgets_shift(struct core *c, int64_t delta_us)
     for (struct spend *s = c->budgets ? c->budgets->spends : NULL; s; s = s->hh.next) {
         if (s->wall_us)
             s->wall_us += delta_us;
+        if (s->before_wall_us)
+            s->before_wall_us += delta_us;
         if (s->shadow_wall_us)
             s->shadow_wall_us += delta_us;
     }
@@ -218,6 +220,7 @@ int budgets_restore(struct core *c, const json_t *doc, struct error *err)
             continue;
         same = xnew0(struct spend);
         *same = got;
+        same->before_wall_us = got.wall_us;
         same->key = xstrdup(key);
         same->cluster = xstrdup(cluster);
         same->namespace = xstrdup(json_text(o, "namespace"));

@@ -266,6 +266,14 @@ static bool guard_refused(const json_t *effect, const json_t *answer)
     return str_eq(json_text(effect, "content_type"), "application/json-patch+json");
 }
 
+/* Nothing was touched, and nothing has to be looked at to know that. */
+static bool surely_refused(const json_t *effect, const json_t *answer)
+{
+    int status = answer_status(answer);
+    return !json_text(answer, "error") && status >= 400 && status < 500 && status != 404 && status != 408 &&
+           status != 409 && !guard_refused(effect, answer);
+}
+
 bool phase_sent(struct core *c, struct run *run)
 {
     if (!run->answer)
@@ -276,7 +284,7 @@ bool phase_sent(struct core *c, struct run *run)
     const char *error = json_text(answer, "error");
     bool is_delete = str_eq(json_text(run->current, "method"), "DELETE");
     json_object_set_new(run->current, "code", status ? json_integer(status) : json_null());
-    budget_spend(c, run, run->current); /* it may have taken effect just now */
+    budget_answered(c, run, run->current, surely_refused(run->current, answer));
     if (!error && ((status >= 200 && status < 300) || (status == 404 && is_delete))) {
         effect_done(run->current, status < 300 ? answer_body(answer) : NULL);
         json_object_del(run->current, "error");
@@ -325,7 +333,7 @@ bool phase_read(struct core *c, struct run *run)
     _cleanup_free_ char *words = NULL;
     enum seen seen = effect_recognise(run->current, answer, &words);
     if (seen == SEEN_DONE) {
-        budget_spend(c, run, run->current); /* no earlier than its answer, maybe as late as now */
+        budget_answered(c, run, run->current, false);
         effect_done(run->current, answer_ok(answer) ? answer_body(answer) : NULL);
         effect_ended(c, run, true, REASON_NONE, NULL);
     } else if (seen == SEEN_NOT_DONE) {

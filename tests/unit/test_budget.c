@@ -343,6 +343,28 @@ static void shadows_count_for_shadows_only(void **state)
     assert_true(held(f, 1));
 }
 
+static void what_was_refused_is_given_back(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_json_ json_t *e = effect_of("prod", "Pod", "shop", "x");
+    f->rates[0].count = 1;
+    budget_spend(&f->core, &f->runs[0], e);
+    assert_true(held(f, 1));
+    budget_answered(&f->core, &f->runs[0], e, true);
+    assert_false(held(f, 1));
+    assert_false(is_spent(f, "prod/Deployment/shop/d0"));
+    budget_spend(&f->core, &f->runs[0], e);
+    pass_time(f, 10);
+    budget_answered(&f->core, &f->runs[0], e, false); /* counts from its answer on */
+    pass_time(f, 3595);
+    assert_true(held(f, 1));
+    budget_spend(&f->core, &f->runs[0], e);
+    budget_answered(&f->core, &f->runs[0], e, true); /* the one before stays */
+    assert_true(held(f, 1));
+    pass_time(f, 5);
+    assert_false(held(f, 1));
+}
+
 /* ---- status, kept, time ---- */
 
 static void shows_before_and_after_it_is_spent(void **state)
@@ -424,6 +446,7 @@ int main(void)
                                        TEST(what_one_was_let_in_for_is_kept_for_it),
                                        TEST(only_the_approved_are_exempt_and_are_counted),
                                        TEST(shadows_count_for_shadows_only),
+                                       TEST(what_was_refused_is_given_back),
                                        TEST(shows_before_and_after_it_is_spent),
                                        TEST(is_kept_and_read_back),
                                        TEST(clocks_give_nothing_back),
