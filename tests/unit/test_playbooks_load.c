@@ -159,7 +159,8 @@ static const char full[] =
     "    - {action: pods.delete, name: delete, with: {only: all, grace: 5s}, timeout: 30s, on_error: continue,\n"
     "       if: {check: redis, with: {address: \"{{ vars.own }}:{{ vars.port }}\", command: [PING, 1.10]}}}\n"
     "  - steps:\n"
-    "    - {action: scale, with: {replicas: \"+1\"}, cluster: prod, unless: {check: pods.ready}, idempotent: true}\n"
+    "    - {action: scale, with: {replicas: \"+1\"}, cluster: prod, unless: {check: pods.ready}, idempotent: true,\n"
+    "       verify: {timeout: 20s, checks: [{check: pods.ready}]}}\n"
     "  verify: {timeout: 1m, interval: 1s, for: 5s, checks: [{check: pods.ready, cluster: \"{{ labels.cluster }}\"}]}\n"
     "  resolve: wait\n"
     "  run_timeout: 20m\n"
@@ -203,6 +204,12 @@ static void test_everything_is_read(void **state)
     assert_string_equal(json_string_value(json_array_get(json_object_get(s->condition->with, "command"), 1)), "1.10");
     assert_true(p->ladder[1].steps[0].negate);
     assert_true(p->ladder[1].steps[0].idempotent);
+    assert_null(s->verify);
+    s = &p->ladder[1].steps[0];
+    assert_int_equal(s->verify->timeout_ms, 20000);
+    assert_int_equal(s->verify->interval_ms, 2000); /* not the playbook's own */
+    assert_int_equal(s->verify->for_ms, 10000);
+    assert_int_equal(s->verify->n_checks, 1);
     assert_true(p->verify.present);
     assert_int_equal(p->verify.for_ms, 5000);
     assert_string_equal(p->verify.checks[0].cluster, "{{ labels.cluster }}");
@@ -385,6 +392,12 @@ static void test_rules_between_keys(void **state)
             "6:11: verify.for must be shorter than verify.timeout: it could never pass",
             "6:11: verify.interval must be at least 100ms",
             "6:57: \"checks\" must not be empty: nothing would be proven");
+    REFUSES(HEAD TARGET
+            "  steps: [{action: pods.delete, verify: {timeout: 5s, for: 5s, checks: [{check: pods.ready}]}}]\n",
+            "5:41: verify.for must be shorter than verify.timeout: it could never pass");
+    REFUSES(HEAD TARGET "  steps: [{action: pods.delete, verify: {timeout: 5s, for: 1s}}]\n",
+            "5:41: \"verify\" needs \"checks\": the proof");
+    REFUSES(HEAD TARGET "  steps: [{action: pods.delete, verify: soon}]\n", "5:41: \"verify\" must be a map, not text");
 }
 
 static void test_names_and_matchers(void **state)
