@@ -7,6 +7,7 @@
 #include "web_internal.h"
 
 #include "base/alloc.h"
+#include "base/form.h"
 #include "base/text.h"
 #include "core/redact.h"
 
@@ -173,7 +174,7 @@ void api_plan_page(struct request *req)
     size_t len = 0;
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_free_ char *body = request_take_body(req, &len);
-    _cleanup_json_ json_t *fields = web_is_form(req) ? web_form_new(body, &err) : NULL;
+    _cleanup_json_ json_t *fields = web_is_form(req) ? form_parse_new(body, &err) : NULL;
     explicit_bzero(body, len);
     if (req->admitted || web_admit_secret(req, json_text(fields, "token")))
         show(req, json_text(fields, "token"));

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/form.h"
 #include "base/text.h"
 #include "base/ulid.h"
 
@@ -166,7 +167,7 @@ static json_t *read_body(struct request *req, const char *body, size_t len, unsi
         return NULL;
     }
     if (web_is_form(req))
-        return web_form_new(body, err);
+        return form_parse_new(body, err);
     json_t *value = json_parse(body, len, COMMAND_MAX, true, err);
     if (!value || json_is_object(value))
         return value;

@@ -181,9 +181,8 @@ int main(int argc, char *argv[])
         r = listen_address_is_local(o.listen_address) || o.allow_anonymous ? 1 : -EACCES;
         if (r < 0)
             fprintf(stderr,
-                    "mendd: --web.listen-address=%s can be reached by others, and this version has no authentication "
-                    "of its own: put a "
-                    "proxy in front, or say --web.allow-anonymous\n",
+                    "mendd: --web.listen-address=%s can be reached by others, and mendd speaks no TLS: put a proxy in "
+                    "front, or say --web.allow-anonymous\n",
                     o.listen_address);
         else
             r = run(&o);

@@ -71,6 +71,14 @@ void html_reply(struct request *req, unsigned status, struct strbuf *b)
     reply_response(req, status, response);
 }
 
+bool web_is_form(struct request *req)
+{
+    static const char form[] = "application/x-www-form-urlencoded";
+    const char *type = request_header(req, "Content-Type");
+    const size_t len = type ? strcspn(type, "; \t") : 0;
+    return len == sizeof(form) - 1 && strncasecmp(type, form, len) == 0;
+}
+
 bool html_wanted(struct request *req)
 {
     const char *accept = request_header(req, "Accept");

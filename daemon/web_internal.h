@@ -96,12 +96,8 @@ bool web_is_cross_origin(struct request *req);
 /* One line of the log for each call that changes something, refused ones too. */
 void web_audit(const struct request *req, const char *did, const char *by, unsigned status, const char *result);
 
-/* ---- web_form.c ---- */
-bool web_is_form(struct request *req); /* Content-Type: application/x-www-form-urlencoded */
-/* A form's fields as an object of texts; empty ones are left out. NULL with words if it is none. */
-json_t *web_form_new(const char *body, struct error *err);
-
 /* ---- web_html.c ---- */
+bool web_is_form(struct request *req); /* Content-Type: application/x-www-form-urlencoded */
 enum { HTML_TEXT_MAX = 200 };
 void html_begin(struct strbuf *b, const char *title);
 /* Whatever stands in an alert is text here and nothing else; at most `max` bytes of it. */

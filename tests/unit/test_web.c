@@ -70,6 +70,7 @@ static int teardown(void **state)
     store_close(f->engine.store);
     sd_event_unref(f->event);
     free(f->engine.body);
+    json_decref(f->engine.commanded);
     _cleanup_free_ char *command = xasprintf("rm -rf '%s'", f->path);
     assert_int_equal(system(command), 0);
     free(f);
@@ -440,6 +441,31 @@ static void test_idle_server_sleeps(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+#define POST_JSON(path, body, len)                                                                                     \
+    "POST " path H "Content-Type: application/json\r\nContent-Length: " len "\r\n\r\n" body
+
+static void test_commands(void **state)
+{
+    struct fixture *f = *state;
+    f->engine.reply = (struct engine_reply){.status = 200, .message = "paused: everything"};
+    expect(f, POST_JSON("/-/pause", "{\"for\":\"1m\",\"by\":\"al\"}", "22"), "HTTP/1.1 200 ",
+           "{\"message\":\"paused: everything\"}");
+    _cleanup_free_ char *told = json_canonical(f->engine.commanded);
+    assert_string_equal(told, "{\"by\":\"al (via anonymous from 127.0.0.1)\",\"do\":\"pause\",\"for_ms\":60000,"
+                              "\"scope\":{}}");
+    expect(f, "POST /-/resume" H "Content-Length: 0\r\n\r\n", "HTTP/1.1 200 ");
+    f->engine.reply = (struct engine_reply){.status = 503, .code = "unavailable", .message = "the journal is broken"};
+    expect(f, POST_JSON("/-/resume", "{}", "2"), "HTTP/1.1 503 ", "Retry-After: 5", "the journal is broken");
+    f->engine.reply = (struct engine_reply){.status = 404, .code = "not_found", .message = "no such run"};
+    expect(f, POST_JSON("/actions/01kgbsb9z00000000000000001/cancel", "{\"rollback\":true}", "17"), "HTTP/1.1 404 ",
+           "no such run");
+    _cleanup_free_ char *cancel = json_canonical(f->engine.commanded);
+    assert_non_null(strstr(cancel, "\"rollback\":true,\"run\":\"01kgbsb9z00000000000000001\""));
+    expect(f, POST_JSON("/actions/..%2f/cancel", "{}", "2"), "HTTP/1.1 404 ");
+    expect(f, POST_JSON("/-/pause", "{\"fro\":1}", "9"), "HTTP/1.1 400 ", "did you mean 'for'");
+    expect(f, "GET /-/pause" H "\r\n", "HTTP/1.1 405 ", "Allow: POST");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +478,7 @@ int main(void)
         T(test_head),
         T(test_health),
         T(test_actions),
+        T(test_commands),
         T(test_metrics),
         T(test_events),
         T(test_listeners_are_bounded),

@@ -1,5 +1,4 @@
-/* application/x-www-form-urlencoded: what the approval page's form sends. */
-#include "web_internal.h"
+#include "base/form.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -7,14 +6,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
-
-bool web_is_form(struct request *req)
-{
-    static const char form[] = "application/x-www-form-urlencoded";
-    const char *type = request_header(req, "Content-Type");
-    const size_t len = type ? strcspn(type, "; \t") : 0;
-    return len == sizeof(form) - 1 && strncasecmp(type, form, len) == 0;
-}
 
 /* In place; false for a broken escape or a NUL. */
 static bool decode(char *s)
@@ -51,15 +42,15 @@ static int add_field(json_t *fields, char *pair, struct error *err)
     return 0;
 }
 
-json_t *web_form_new(const char *body, struct error *err)
+json_t *form_parse_new(const char *form, struct error *err)
 {
     _cleanup_json_ json_t *fields = json_object();
-    _cleanup_free_ char *text = xstrdup(body);
+    _cleanup_free_ char *text = xstrdup(form);
     char *rest = text, *pair;
     int r = 0;
     while (r == 0 && (pair = strsep(&rest, "&\r\n")))
         if (*pair)
             r = add_field(fields, pair, err);
-    explicit_bzero(text, strlen(body));
+    explicit_bzero(text, strlen(form));
     return r < 0 ? NULL : TAKE_PTR(fields);
 }
