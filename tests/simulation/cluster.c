@@ -264,14 +264,15 @@ static void workload_draw(struct sim *s, int i)
 {
     static const char *const names[] = {"web",   "api",  "cart",  "redis", "queue", "search",
                                         "users", "mail", "files", "auth",  "graph", "proxy"};
+    static const int lives_in[] = {0, 0, 0, 0, 1, 1, 1, 2, 2, 3};
     struct workload_model *w = &s->workloads[i];
     *w = (struct workload_model){0};
-    snprintf(w->ns, sizeof(w->ns), "%s", s->namespaces[rng_int(&s->rng, 0, NAMESPACES - 1)].name);
+    snprintf(w->ns, sizeof(w->ns), "%s", s->namespaces[PICK(&s->rng, lives_in)].name);
     snprintf(w->name, sizeof(w->name), "%s", names[i]);
     snprintf(w->tier, sizeof(w->tier), "t%d", (int)rng_int(&s->rng, 1, 3));
     new_uid(s, w->uid);
     w->has_hpa = rng_chance(&s->rng, 150);
-    w->custom_owned = rng_chance(&s->rng, 100);
+    w->custom_owned = rng_chance(&s->rng, 50);
     w->doc = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:{s:s, s:s}}, s:{s:I, s:{s:{s:s}}, s:{s:{s:{s:s}}}}}",
                        "apiVersion", "apps/v1", "kind", "Deployment", "metadata", "name", w->name, "namespace", w->ns,
                        "uid", w->uid, "generation", 1, "labels", "app", w->name, "tier", w->tier, "spec", "replicas",
@@ -287,7 +288,7 @@ static void workload_draw(struct sim *s, int i)
         somebody_rolls_out(s, w, "good");
         cluster_reconcile(s, i);
     }
-    if (rng_chance(&s->rng, 100))
+    if (rng_chance(&s->rng, 40))
         workload_opt(s, w, true);
 }
 
@@ -296,7 +297,7 @@ void cluster_draw(struct sim *s)
     static const char *const names[NAMESPACES] = {"shop", "pay", "infra", "kube-system"};
     for (size_t i = 0; i < NAMESPACES; i++) {
         snprintf(s->namespaces[i].name, sizeof(s->namespaces[i].name), "%s", names[i]);
-        s->namespaces[i].opted_since_us = rng_chance(&s->rng, 60) ? s->now.boot_us : 0;
+        s->namespaces[i].opted_since_us = rng_chance(&s->rng, 20) ? s->now.boot_us : 0;
     }
     s->n_workloads = (int)rng_int(&s->rng, 2, 9);
     for (int i = 0; i < s->n_workloads; i++)

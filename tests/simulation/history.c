@@ -106,7 +106,10 @@ static void reload(struct sim *s)
 static void opts(struct sim *s)
 {
     struct workload_model *w = &s->workloads[any_workload(s)];
-    if (rng_chance(&s->rng, 800)) {
+    for (int i = 0; i < s->n_workloads; i++) /* rather one that is out comes back in */
+        if (s->workloads[i].opted_since_us != 0 && rng_chance(&s->rng, 700))
+            w = &s->workloads[i];
+    if (rng_chance(&s->rng, 900)) {
         workload_opt(s, w, w->opted_since_us == 0);
         return;
     }

@@ -131,7 +131,7 @@ struct workload_model {
     int64_t sick_us;
     int needed;
     bool reconcile_due;
-    int64_t changed_us; /* when the last effect that is no rollback left for it */
+    int64_t tried_us, changed_us; /* when the last effect that is no rollback left for it; the last that arrived */
     struct written *writes;
     size_t n_writes;
     struct touch *touches;

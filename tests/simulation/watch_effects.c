@@ -322,6 +322,8 @@ void watch_arrived(struct sim *s, const struct sent *sent, struct workload_model
             few_at_once(s, run);
         run->counted = true;
     }
+    if (!is_inverse(sent->what))
+        w->changed_us = sent->left_us;
     touch_get(w, run, sent->left_us)->last_us = sent->left_us;
 }
 

@@ -14,7 +14,8 @@ static void within_budget(struct sim *s, const struct workload_model *w, const s
 {
     int n = 1;
     const int64_t from_us = left_us - r->window_ms * USEC_PER_MSEC;
-    if (w->changed_us > from_us) /* one that stands in the window already is no further one */
+    /* One that stands in the window already is no further one; nor may one be that mendd cannot date. */
+    if (w->tried_us > from_us || (w->tried_us != 0 && w->tried_us <= s->limits_doubt_us))
         return;
     for (int i = 0; i < s->n_workloads; i++) {
         const struct workload_model *other = &s->workloads[i];
@@ -35,7 +36,7 @@ void watch_budget(struct sim *s, struct workload_model *w, int64_t left_us)
         within_budget(s, w, b->global.workloads, NULL, left_us);
     if (b->namespace.workloads && same_settings)
         within_budget(s, w, b->namespace.workloads, w->ns, left_us);
-    w->changed_us = left_us;
+    w->tried_us = left_us;
 }
 
 /* ---- windows ---- */
