@@ -284,7 +284,9 @@ void escalation_approval(struct core *c, struct run *run)
     drop_untold(c, s);
     s->cleared = false;
     _cleanup_json_ json_t *words = notice_words_new(c, message);
+    _cleanup_free_ char *page = xasprintf("/actions/%s/approve", run->id);
     json_object_set_new(words, "plan", notice_plan_new(run));
+    json_set_text(words, "path", page); /* where a person can say yes */
     json_set_text(words, "respond_by", json_path_text(run->record, "approval", "expires", NULL));
     tell_all(c, s, p->levels[0].notify, NOTICE_APPROVAL, words);
     story_changed(c, s, false);

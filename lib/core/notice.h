@@ -16,7 +16,8 @@
  *   by                     acknowledge: who
  *   plan      approval: {hash, requests: ["PATCH /…"], checks: [names]}
  *   items     digest, maintenance: [{title, text, time}]
- *   path      "/actions/<run id>": the shell makes it a link (`url`) if it knows where mendd is reached from outside */
+ *   path      "/actions/<run id>" (of a plan that waits: its page, …/approve): the shell makes it a link (`url`) if it
+ *             knows where mendd is reached from outside */
 #pragma once
 
 #include "base/json.h"

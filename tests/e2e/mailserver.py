@@ -7,6 +7,7 @@ Its folder is its own, under /tmp: the tests' folders cannot be entered by its u
 By recipient: nobody-here@… is refused for good (550), later@… for now (451), hang@… after 60 s; the rest is taken.
 """
 import atexit
+import contextlib
 import mailbox
 import os
 import pathlib
@@ -90,4 +91,7 @@ class MailServer(Program):
 
     def mails(self):
         """What it has delivered so far, oldest first: email.message.Message each (bodies: get_payload(decode=True))."""
-        return list(mailbox.mbox(self.mbox, create=False)) if self.mbox.exists() else []
+        if not self.mbox.exists():
+            return []
+        with contextlib.closing(mailbox.mbox(self.mbox, create=False)) as box:
+            return list(box)
