@@ -177,6 +177,7 @@ static void give_locks(struct core *c, struct run *from, const struct run *to)
         limits_line_up(c, from);
     _cleanup_free_ char *words = xasprintf("its lock goes to run %s, which repairs the storm", to->id);
     record_event(c, from, words);
+    core_note(c, from, NOTE_INFO, REASON_STORM, "%s", words);
 }
 
 void limits_lock(struct core *c, struct run *run)

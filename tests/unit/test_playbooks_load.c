@@ -397,7 +397,8 @@ static void test_rules_between_keys(void **state)
             "5:41: verify.for must be shorter than verify.timeout: it could never pass");
     REFUSES(HEAD TARGET "  steps: [{action: pods.delete, verify: {timeout: 5s, for: 1s}}]\n",
             "5:41: \"verify\" needs \"checks\": the proof");
-    REFUSES(HEAD TARGET "  steps: [{action: pods.delete, verify: soon}]\n", "5:41: \"verify\" must be a map, not text");
+    REFUSES(HEAD TARGET "  steps: [{action: pods.delete, verify: soon}]\n",
+            "5:41: \"verify\" must be a map (key: value), not a single value");
 }
 
 static void test_names_and_matchers(void **state)
