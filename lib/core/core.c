@@ -29,6 +29,8 @@ struct core *core_free(struct core *c)
     struct run *run, *next;
     HASH_ITER (hh_id, c->runs, run, next)
         run_free(c, run);
+    while (c->ops) /* notices: they are of no run */
+        op_free(c, c->ops);
     owners_free(c);
     episodes_free(c);
     pauses_free(c);
