@@ -75,11 +75,13 @@ static bool take_text(struct scan *s, struct text *ret)
     unsigned char seen = 0;
     ret->escaped = false;
     for (;;) {
-        while (s->p < s->end && literal[*s->p])
-            seen |= *s->p++;
-        if (s->p >= s->end)
+        const unsigned char *p = s->p, *end = s->end; /* in registers: nearly all bytes pass here */
+        while (p < end && literal[*p])
+            seen |= *p++;
+        if (p >= end)
             return false;
-        const unsigned char c = *s->p++;
+        const unsigned char c = *p++;
+        s->p = p;
         if (c == '"')
             break;
         ret->escaped = true;
