@@ -267,7 +267,7 @@ static void workload_draw(struct sim *s, int i)
     static const int lives_in[] = {0, 0, 0, 0, 1, 1, 1, 2, 2, 3};
     struct workload_model *w = &s->workloads[i];
     *w = (struct workload_model){0};
-    snprintf(w->ns, sizeof(w->ns), "%s", s->namespaces[PICK(&s->rng, lives_in)].name);
+    memcpy(w->ns, s->namespaces[PICK(&s->rng, lives_in)].name, sizeof(w->ns));
     snprintf(w->name, sizeof(w->name), "%s", names[i]);
     snprintf(w->tier, sizeof(w->tier), "t%d", (int)rng_int(&s->rng, 1, 3));
     new_uid(s, w->uid);
