@@ -161,6 +161,8 @@ static bool guard_and_undo(struct core *c, struct run *run)
     if (!run->guards.open)
         askset_open(c, &run->guards, c->now.boot_us + FRESH_US, false);
     if (!askset_ready(c, run, &run->guards))
+    if (run->guards.open && run->guards.epoch != c->epoch)
+        askset_close(c, run, &run->guards);
         return false;
     enum guard_answer a = guards_undo(c, run, &run->guards, &g);
     if (a == GUARD_ASKING) {
