@@ -1,5 +1,7 @@
 #include "actions/common.h"
 
+#include "actions/patch.h"
+
 #include "base/alloc.h"
 #include "base/text.h"
 
@@ -52,6 +54,24 @@ void effect_irreversible(json_t *effect, const char *why)
 {
     json_object_set_new(effect, "reversible", json_false());
     json_set_text(effect, "irreversible", why);
+}
+
+void plan_merge(const struct action_in *in, const struct workload *w, const json_t *patch, const char *what,
+                struct action_plan *plan)
+{
+    _cleanup_json_ json_t *changes = patch_changes_new(patch, "merge", w->object);
+    if (json_object_size(changes) == 0) {
+        plan_note(plan, "%s: nothing to do, %s is already so", what, w->label);
+        return;
+    }
+    const char *uid = object_uid(w->object);
+    _cleanup_free_ char *key = effect_key(in, w->kind.kind, w->name);
+    json_t *body = patch_merge_marked_new(patch, uid, key);
+    json_t *effect = effect_on(in, w, NULL, uid, "PATCH", CONTENT_MERGE, body, RECOGNISE_MARK);
+    json_object_set(effect, "changes", changes);
+    json_object_set_new(effect, "reversible", json_true());
+    plan_effect(plan, effect);
+    plan_note(plan, "%s %s", what, w->label);
 }
 
 void plan_effect(struct action_plan *plan, json_t *effect_new_taken)

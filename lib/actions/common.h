@@ -23,6 +23,10 @@ json_t *marked_metadata_new(const char *uid, const char *key);
 void effect_change(json_t *effect, const char *pointer, const json_t *before, json_t *after_new);
 void effect_irreversible(json_t *effect, const char *why);
 
+/* One marked merge patch of an object that was looked at, undone from what stood there; nothing is planned if it is so
+ * already. `what`: "pause", for the note: "pause Deployment shop/api". */
+void plan_merge(const struct action_in *in, const struct workload *w, const json_t *patch, const char *what,
+                struct action_plan *plan);
 void plan_effect(struct action_plan *plan, json_t *effect_new_taken);
 void plan_note(struct action_plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

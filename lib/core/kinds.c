@@ -47,6 +47,9 @@ static const struct {
     {"HelmRelease",
      {"helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2", "helm.toolkit.fluxcd.io/v2beta1", NULL}},
     {"Application", {"argoproj.io/v1alpha1", NULL}},
+    {"ScaledJob", {"keda.sh/v1alpha1", NULL}},
+    {"ScaledObject", {"keda.sh/v1alpha1", NULL}},
+    {"Certificate", {"cert-manager.io/v1", NULL}},
 };
 
 const struct kind *kind_known(const char *kind)
