@@ -49,10 +49,14 @@ static enum guard_answer maintenance(struct core *c, struct run *run, struct ask
     bool known = until_us != INT64_MAX;
     if (known)
         time_format_seconds(c->now.wall_us + (until_us - c->now.boot_us), text);
+    if (run->playbook->maintenance_only && known)
+        return guard_hold(
+            ret, REASON_MAINTENANCE, NULL, until_us,
+            xasprintf("the playbook runs only inside a maintenance window; the next one, \"%s\", opens %s", window,
+                      text));
     if (run->playbook->maintenance_only)
         return guard_hold(ret, REASON_MAINTENANCE, NULL, until_us,
-                          xasprintf("the playbook runs only inside a maintenance window; %s%s",
-                                    known ? "the next one opens " : "none is to come", known ? text : ""));
+                          xstrdup("the playbook runs only inside a maintenance window; none is to come"));
     return guard_hold(
         ret, REASON_MAINTENANCE, NULL, until_us,
         xasprintf("maintenance window \"%s\" is open%s%s", window, known ? " until " : "", known ? text : ""));

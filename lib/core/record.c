@@ -47,7 +47,8 @@ static const struct {
     [REASON_BUDGET] = {"budget",
                        "As many different workloads or nodes as the budget allows were changed in its window."},
     [REASON_EXPIRED] = {"expired", "What it waited for did not lift within limits.expires."},
-    [REASON_OBSERVE_MODE] = {"observe_mode", "The playbook is in mode observe: noted, nothing planned or done."},
+    [REASON_OBSERVE_MODE] = {"observe_mode", "The playbook is in mode observe, or a maintenance window lets it only "
+                                             "observe: noted, nothing planned or done."},
     [REASON_PLAN_MODE] = {"plan_mode", "The playbook is in mode plan: the record holds what would have been done."},
     [REASON_DRY_RUN] = {"dry_run", "mendd runs with --dry-run: the record holds what would have been done."},
     [REASON_AWAITING_APPROVAL] = {"awaiting_approval", "The plan waits for a person's approval."},
