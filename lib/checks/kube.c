@@ -106,6 +106,7 @@ static int condition_judge(const struct check_in *in, struct check_result *ret)
 static const struct param condition_params[] = {
     {"apiVersion", PARAM_TEXT, false, NULL, "group/version of the kind; needed for custom resources only"},
     {"kind", PARAM_KIND, false, NULL, "any kind; the target's by default"},
+    {"namespace", PARAM_NAME, false, NULL, "the target's by default"},
     {"name", PARAM_NAME, false, NULL, "the object; the target's owners by default"},
     {"type", PARAM_TEXT, true, NULL, "the condition: Ready, Available, …"},
     {"status", PARAM_TEXT, false, NULL, "what it must say (True)"},

@@ -1,12 +1,14 @@
 #include "checks/registry.h"
 
-extern const struct check check_alert_cleared, check_condition, check_endpoints_ready, check_http, check_pods_ready,
-    check_redis, check_replicas, check_rollout_complete, check_tcp;
+extern const struct check check_alert_cleared, check_condition, check_endpoints_ready, check_exec, check_flux_ready,
+    check_http, check_pods_ready, check_redis, check_replicas, check_rollout_complete, check_tcp;
 
 const struct check *const all_checks[] = {
     &check_alert_cleared,    /* alert.c */
     &check_condition,        /* kube.c */
     &check_endpoints_ready,  /* kube.c */
+    &check_exec,             /* exec.c */
+    &check_flux_ready,       /* flux.c */
     &check_http,             /* http.c */
     &check_pods_ready,       /* pods.c */
     &check_redis,            /* tcp.c */

@@ -78,6 +78,9 @@ enum guard_answer guard_protected(struct core *c, struct run *run, struct askset
     for (size_t i = 0; !found && i < run->target.n_owners; i++)
         if (is_protected(c, run->target.owners[i].namespace))
             found = run->target.owners[i].namespace;
+    const char *changed = run->current ? json_path_text(run->current, "object", "namespace", NULL) : NULL;
+    if (!found && is_protected(c, changed)) /* a step may name another object */
+        found = changed;
     if (!found)
         return GUARD_PASS;
     return guard_final(ret, REASON_PROTECTED_NAMESPACE,

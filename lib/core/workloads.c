@@ -63,6 +63,13 @@ int list_kube(struct asks *asks, const char *cluster, const struct kind *k, cons
     return read_kube(asks, cluster, path, what, ret_list, err);
 }
 
+/* A step may name another namespace than the target's, where its parameters have one. */
+static const char *query_namespace(const struct workloads_query *q)
+{
+    const char *said = json_text(q->with, "namespace");
+    return str_empty(said) ? target_namespace(q->target) : said;
+}
+
 static int check_kind(const struct workloads_query *q, const char *kind, const char *name, struct error *err)
 {
     if (!q->kinds || str_in(kind, q->kinds))
@@ -112,7 +119,7 @@ static int add_selected(const struct workloads_query *q, const char *kind, const
         r = kind_find(q->asks, q->cluster, json_text(q->with, "apiVersion"), kind, &k, err);
     if (r < 0)
         return r;
-    const char *namespace = target_namespace(q->target);
+    const char *namespace = query_namespace(q);
     if (k.namespaced && str_empty(namespace))
         return error_set(err, -EINVAL, "a %s is in a namespace, and the target names none", kind);
     const json_t *list = NULL;
@@ -162,7 +169,7 @@ int workloads_find(const struct workloads_query *q, struct workloads *ret, struc
     if ((name || selector) && !kind)
         r = error_set(err, -EINVAL, "kind is missing: the target names none");
     else if (name)
-        r = add_named(q, json_text(q->with, "apiVersion"), kind, target_namespace(q->target), name, &w, err);
+        r = add_named(q, json_text(q->with, "apiVersion"), kind, query_namespace(q), name, &w, err);
     else if (selector)
         r = add_selected(q, kind, selector, &w, err);
     else

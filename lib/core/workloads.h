@@ -27,7 +27,7 @@ struct workloads_query {
     struct asks *asks;
     const char *cluster;
     const struct target *target;
-    const json_t *with;       /* apiVersion, kind, name, selector: each optional */
+    const json_t *with;       /* apiVersion, kind, namespace, name, selector: each optional */
     const char *const *kinds; /* those that are fine, NULL-terminated; NULL: any */
     bool look;                /* GET each one that is named; a selector is always listed */
 };
