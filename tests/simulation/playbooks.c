@@ -58,6 +58,10 @@ static json_t *step_new(struct sim *s, const char *alertname)
     json_decref(with);
     if (rng_chance(&s->rng, 150))
         set(step, "on_error", "continue");
+    if (rng_chance(&s->rng, 150))
+        json_object_set_new(
+            step, "verify",
+            json_pack("{s:s, s:s, s:[{s:s}]}", "timeout", "30s", "for", "4s", "checks", "check", "pods.ready"));
     if (rng_chance(&s->rng, 100))
         json_object_set_new(step, rng_chance(&s->rng, 500) ? "if" : "unless",
                             json_pack("{s:s}", "check", "pods.ready"));
@@ -91,6 +95,8 @@ static json_t *target_new(struct sim *s, const char *alertname)
     (void)s;
     if (str_eq(alertname, "TierDown"))
         set(target, "selector", "tier={{ labels.tier }}");
+    else if (str_eq(alertname, "MenddStorm"))
+        set(target, "selector", "tier=t1");
     else if (str_eq(alertname, "PodDown"))
         set(target, "name", "{{ labels.pod }}"), set(target, "kind", "Pod");
     else

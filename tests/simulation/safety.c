@@ -96,7 +96,7 @@ void sim_safety_draw(struct sim *s, struct settings *t)
     if (s->safety & 2)
         draw_breaker(s, &t->breaker);
     if (s->safety & 4)
-        t->storm = (struct storm_settings){true, (int)rng_int(&s->rng, 2, 5), rng_int(&s->rng, 60, 300) * MSEC_PER_SEC};
+        t->storm = (struct storm_settings){true, (int)rng_int(&s->rng, 1, 4), rng_int(&s->rng, 30, 300) * MSEC_PER_SEC};
     if (s->safety & 8)
         draw_window(s, t);
     if (s->safety & 16)

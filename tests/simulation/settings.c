@@ -60,8 +60,8 @@ static struct playbook *draw_playbook(struct sim *s, const char *alertname)
 
 static struct playbook_table *table_draw_new(struct sim *s)
 {
-    static const char *const names[] = {"Down",     "Slow",  "BadRollout", "PodDown",
-                                        "TierDown", "Noise", "Other",      "Ignored"};
+    static const char *const names[] = {"Down",  "Slow",  "BadRollout", "PodDown",   "TierDown",
+                                        "Noise", "Other", "Ignored",    "MenddStorm"};
     struct playbook_table *t = playbook_table_new();
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (rng_chance(&s->rng, 900))

@@ -105,7 +105,8 @@ static void cooled_down(struct sim *s, const struct jrun *run, const struct work
     }
 }
 
-/* Half-way but resting, it waits for a person or for its turn after that: others may act meanwhile. When it acts again
+/* Half-way but resting, it waits for a person, for its turn after that, or for the repair of a storm: others may act
+ * meanwhile. When it acts again
  * it must be alone again. */
 static void alone_on_its_owner(struct sim *s, const struct jrun *run, const struct workload_model *w)
 {

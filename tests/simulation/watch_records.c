@@ -129,7 +129,8 @@ void watch_saved(struct sim *s, struct jrun *run, const json_t *doc, int64_t dec
     }
     if (str_eq(word, "settling") && !json_bool_or(state, "healthy", false))
         run->verified |= 1u << rung;
-    if (str_eq(word, "queued") || str_eq(word, "awaiting_approval"))
+    /* Without its lock: it gave it to the run of a storm. */
+    if (str_eq(word, "queued") || str_eq(word, "awaiting_approval") || !json_bool_or(state, "locked", false))
         run->rested_us = decided_us;
     once_a_level(s, run, record);
     if (!str_eq(word, "done"))
