@@ -127,7 +127,9 @@ void watch_saved(struct sim *s, struct jrun *run, const json_t *doc, int64_t dec
         run->rung_when_cleared = (int)rung;
         run->rolling_when_cleared = json_bool_or(state, "rolling", false);
     }
-    if (str_eq(word, "settling") && !json_bool_or(state, "healthy", false))
+    /* The rung as it stood when settling began: later it may be the next one already, which is still to be planned. */
+    const bool settled = str_eq(json_path_text(run->doc, "record", "state", NULL), "settling");
+    if (str_eq(word, "settling") && !settled && !json_bool_or(state, "healthy", false))
         run->verified |= 1u << rung;
     /* Without its lock: it gave it to the run of a storm. */
     if (str_eq(word, "queued") || str_eq(word, "awaiting_approval") || !json_bool_or(state, "locked", false))
