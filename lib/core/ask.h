@@ -15,6 +15,11 @@
  *                                                                        {"status":0, "text":"PONG"} | {…, "integer":3}
  * | {…, "redis_error":"NOAUTH …"}
  *   {"ask":"alertmanager", "peer":0, "path":"/api/v2/alerts?…"}          {"status":200, "body":[…]}
+ *   {"ask":"exec", "cluster", "namespace", "pod", "container"?, "command":[…], "stdin"?, "timeout_ms", "max"}
+ *     (a command in a pod's container: core/exec.h)                      {"status":101, "exit_code":0, "stdout":"…",
+ *                                                                         "stderr":"…", "truncated":false}
+ *     refused before anything ran: {"status":403, "body":{Status}}; ran, or tried to, but says no exit code: an error,
+ *     with "stdout" and "stderr" as far as they came; "protocol" if the connection closed without a status
  * Nothing could be reached, or the answer was no answer:
  *   {"error":"dns"|"refused"|"timeout"|"tls"|"reset"|"protocol"|"too_large"|"local"|"cancelled", "message":"…"}     (no
  * "status") "local": it could not even be asked (no such cluster, a file that cannot be read). */

@@ -278,10 +278,13 @@ static bool is_fault(const json_t *answer)
     return error ? str_in(error, faults) : answer_status(answer) >= 500;
 }
 
-/* Behind the API server's proxy stands something else: the sick pod itself. Such questions want text. */
+/* Behind the API server's proxy stands something else: the sick pod itself. Such questions want text. So with a command
+ * in a pod: what hangs or ends without a status is the command or its node. */
 static bool is_of_api_server(const json_t *question)
 {
     const char *ask = json_text(question, "ask");
+    if (str_eq(json_text(question, "method"), "EXEC"))
+        return false;
     return !str_empty(json_text(question, "cluster")) && json_text(question, "path") && (!ask || str_eq(ask, "kube")) &&
            !json_bool_or(question, "text", false);
 }

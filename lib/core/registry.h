@@ -69,18 +69,22 @@ enum recognition {
  *   object       {apiVersion, kind, namespace, name, uid}: what it changes
  *   cluster      text, "" = the target's
  *   method       "PATCH", "POST", "PUT" or "DELETE";   path: "/apis/…" with its query, encoded
+ *                "EXEC": the command of `body` in the pod of `object` (core/exec.h); path ends in /exec
  *   content_type text;   body: JSON or null
  *   recognise    "mark" | "value" | "uid" | "name" | "never"
  *   read         path of the GET that recognises it (and that guards a rollback)
  *   changes      {JSON pointer: {"before": …, "after": …}}: what it changes, for the record and the rollback; a missing
  *                `before` means that the field was not there. `after` may be left out: it is then taken from the
- * answer. reversible   true: the inverse is to put `before` back at each pointer where `after` still stands undo {path,
- * content_type?}: where the inverse PATCH (application/json-patch+json) goes; default `path` without query irreversible
- * restore "end": it holds only while the run goes on; undone when the run ends, however it ends
- * text: why there is no inverse (reversible false) settle_each  true: the next effect of the step waits until the
- * target's pods are all Ready again (pods.delete, only: all) made         free JSON for the checks (asks): e.g.
- * {"deleted": [uids], "restartedAt": "…"} Built with effect_new(); the run machine adds what became of it (status,
- * sent, answered, attempts, error). */
+ *                answer
+ *   reversible   true: the inverse is to put `before` back at each pointer where `after` still stands
+ *   undo         {path, content_type?}: where the inverse PATCH (application/json-patch+json) goes; default `path`
+ *                without query. {method: "DELETE"}: what was created goes again, if it is still that object
+ *   irreversible text: why there is no inverse (reversible false)
+ *   restore      "end": it holds only while the run goes on; undone when the run ends, however it ends
+ *   settle_each  true: the next effect of the step waits until the target's pods are all Ready again (pods.delete,
+ *                only: all)
+ *   made         free JSON for the checks (asks): e.g. {"deleted": [uids], "restartedAt": "…"}
+ * Built with effect_new(); the run machine adds what became of it (status, sent, answered, attempts, error). */
 json_t *effect_new(const char *key, const char *method, const char *path, const char *content_type, json_t *body_new,
                    enum recognition how);
 
@@ -92,11 +96,12 @@ struct action_in {
     struct now now;      /* frozen at the first run of the function for this step */
     int max_pods;        /* limits.pods: more pods than this is refused whole */
     struct asks *asks;
+    bool approved; /* a person said yes to this plan, or is about to be asked */
 };
 
 struct action_plan {
     json_t *effects;  /* array of effects, in the order in which they are sent; empty: nothing to do (see note) */
-    json_t *evidence; /* array of {"name", "text" | "data"}: for ACTION_EVIDENCE */
+    json_t *evidence; /* array of {"name", "text" | "data", "missing"?: it could not be read}: for ACTION_EVIDENCE */
     int64_t wait_ms;  /* ACTION_WAIT */
     char *note;       /* one line on what will happen or why nothing has to: "1 of 3 pods is not ready" */
 };

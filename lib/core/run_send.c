@@ -7,6 +7,7 @@
  * unless the step says that it may be. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/exec.h"
 #include "core/internal.h"
 
 static void effect_ended(struct core *c, struct run *run, bool ok, enum reason reason, const char *message)
@@ -86,7 +87,9 @@ static void send_now(struct core *c, struct run *run)
     if (attempts == 1)
         record_event(c, run, what);
     core_note(c, run, NOTE_INFO, REASON_NONE, "%s%s", what, attempts > 1 ? " (again)" : "");
-    int64_t left = run->step_deadline_us - c->now.boot_us, most = SEND_TIMEOUT_MS * USEC_PER_MSEC;
+    int64_t own_ms = effect_is_exec(e) ? json_int_or(json_object_get(e, "body"), "timeout_ms", 0) : 0;
+    int64_t left = run->step_deadline_us - c->now.boot_us;
+    int64_t most = (own_ms > 0 ? own_ms : SEND_TIMEOUT_MS) * USEC_PER_MSEC;
     left = left > most ? most : left < USEC_PER_SEC ? USEC_PER_SEC : left;
     if (!run->rolling)
         breaker_begins(c, run);
@@ -158,11 +161,11 @@ static bool guard_and_send(struct core *c, struct run *run)
 static bool guard_and_undo(struct core *c, struct run *run)
 {
     struct guard_result g;
+    if (run->guards.open && run->guards.epoch != c->epoch)
+        askset_close(c, run, &run->guards);
     if (!run->guards.open)
         askset_open(c, &run->guards, c->now.boot_us + FRESH_US, false);
     if (!askset_ready(c, run, &run->guards))
-    if (run->guards.open && run->guards.epoch != c->epoch)
-        askset_close(c, run, &run->guards);
         return false;
     enum guard_answer a = guards_undo(c, run, &run->guards, &g);
     if (a == GUARD_ASKING) {
@@ -202,10 +205,11 @@ bool phase_send(struct core *c, struct run *run)
 
 /* ---- answers ---- */
 
-static bool surely_not_sent(const char *error)
+static bool surely_not_sent(const json_t *answer)
 {
     static const char *const errors[] = {"refused", "dns", "local", "tls", NULL};
-    return error && str_in(error, errors);
+    const char *error = json_text(answer, "error");
+    return error && (str_in(error, errors) || !json_bool_or(answer, "sent", true));
 }
 
 static void again_later(struct core *c, struct run *run, const char *why)
@@ -276,6 +280,29 @@ static bool surely_refused(const json_t *effect, const json_t *answer)
            status != 409 && !guard_refused(effect, answer);
 }
 
+/* What a command printed is kept whatever became of it; whether it did its work, its exit code says. False: the answer
+ * holds none and is judged as every other. */
+static bool exec_ended(struct core *c, struct run *run, const json_t *answer)
+{
+    json_t *e = run->current;
+    _cleanup_json_ json_t *items = json_array();
+    json_t *item = exec_evidence_new(json_path_text(e, "object", "name", NULL), json_object_get(e, "body"), answer);
+    if (item) {
+        json_array_append_new(items, item);
+        record_evidence(c, run, "exec", items);
+    }
+    if (answer_status(answer) != 101)
+        return false;
+    _cleanup_free_ char *words = NULL;
+    bool ok = exec_effect_ok(e, answer, &words);
+    if (ok) {
+        effect_done(e, NULL);
+        json_object_del(e, "error");
+    }
+    effect_ended(c, run, ok, ok ? REASON_NONE : REASON_ACTION_FAILED, words);
+    return true;
+}
+
 bool phase_sent(struct core *c, struct run *run)
 {
     if (!run->answer)
@@ -287,6 +314,8 @@ bool phase_sent(struct core *c, struct run *run)
     bool is_delete = str_eq(json_text(run->current, "method"), "DELETE");
     json_object_set_new(run->current, "code", status ? json_integer(status) : json_null());
     budget_answered(c, run, run->current, surely_refused(run->current, answer));
+    if (effect_is_exec(run->current) && exec_ended(c, run, answer))
+        return true;
     if (!error && ((status >= 200 && status < 300) || (status == 404 && is_delete))) {
         effect_done(run->current, status < 300 ? answer_body(answer) : NULL);
         json_object_del(run->current, "error");
@@ -296,7 +325,7 @@ bool phase_sent(struct core *c, struct run *run)
     _cleanup_free_ char *what = effect_describe(run->current);
     answer_error(answer, what, &err);
     const char *why = error_message(&err);
-    if (surely_not_sent(error) || status == 429)
+    if (surely_not_sent(answer) || status == 429)
         again_later(c, run, why);
     else if (status == 401 || status == 403)
         effect_ended(c, run, false, REASON_FORBIDDEN, why);

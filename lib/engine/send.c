@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/internal.h"
+#include "kube/exec.h"
 
 #include <errno.h>
 
@@ -22,8 +23,9 @@ struct sent {
 static void count_effect(struct engine *e, const json_t *answer)
 {
     const int64_t status = json_int_or(answer, "status", 0);
+    const bool ran = status == 101; /* a command: how it ended is the core's to judge */
     e->stats.effects_sent++;
-    if (status < 200 || status >= 300)
+    if (!ran && (status < 200 || status >= 300))
         e->stats.effects_failed++;
 }
 
@@ -104,6 +106,34 @@ static void send_kube(struct sent *s, const char *cluster, const struct kube_req
         kube_request_start(client, req, on_answer, s);
 }
 
+static int bounded_ms(int64_t own_ms, int most_ms)
+{
+    return own_ms > 0 && (most_ms <= 0 || own_ms < most_ms) ? (int)own_ms : most_ms;
+}
+
+static void send_exec(struct sent *s, const char *cluster, const struct kube_exec_request *req)
+{
+    const char *why = NULL;
+    struct kube_client *client = clusters_find(s->engine->clusters, cluster, &why);
+    if (client)
+        kube_exec_start(client, req, on_answer, s);
+    else
+        answer_local(s, why);
+}
+
+/* A question, or an effect's body, which leaves namespace and pod to the effect's object. */
+static struct kube_exec_request exec_request(const json_t *what, enum kube_class class, int timeout_ms)
+{
+    return (struct kube_exec_request){.class = class,
+                                      .namespace = json_text(what, "namespace"),
+                                      .pod = json_text(what, "pod"),
+                                      .container = json_text(what, "container"),
+                                      .command = json_object_get(what, "command"),
+                                      .input = json_text(what, "stdin"),
+                                      .timeout_ms = bounded_ms(json_int_or(what, "timeout_ms", 0), timeout_ms),
+                                      .max = (int)json_int_or(what, "max", 0)};
+}
+
 static void send_question(struct sent *s, const struct out *o)
 {
     const json_t *q = o->what;
@@ -111,15 +141,16 @@ static void send_question(struct sent *s, const struct out *o)
     if (o->check)
         s->engine->stats.checks++;
     if (str_eq(ask, "kube")) {
-        const int64_t own_ms = json_int_or(q, "timeout_ms", 0);
-        const struct kube_request req = {
-            .class = o->check ? KUBE_CHECK : KUBE_READ,
-            .method = "GET",
-            .path = json_text_or(q, "path", ""),
-            .text = json_bool_or(q, "text", false),
-            .max_text = (int)json_int_or(q, "max", 0),
-            .timeout_ms = own_ms > 0 && (o->timeout_ms <= 0 || own_ms < o->timeout_ms) ? (int)own_ms : o->timeout_ms};
+        const struct kube_request req = {.class = o->check ? KUBE_CHECK : KUBE_READ,
+                                         .method = "GET",
+                                         .path = json_text_or(q, "path", ""),
+                                         .text = json_bool_or(q, "text", false),
+                                         .max_text = (int)json_int_or(q, "max", 0),
+                                         .timeout_ms = bounded_ms(json_int_or(q, "timeout_ms", 0), o->timeout_ms)};
         send_kube(s, json_text(q, "cluster"), &req);
+    } else if (str_eq(ask, "exec")) {
+        const struct kube_exec_request req = exec_request(q, o->check ? KUBE_CHECK : KUBE_READ, o->timeout_ms);
+        send_exec(s, json_text(q, "cluster"), &req);
     } else if (str_eq(ask, "alertmanager")) {
         clusters_alertmanager(s->engine->clusters, (int)json_int_or(q, "peer", 0), json_text_or(q, "path", ""), NULL,
                               o->timeout_ms, on_answer, s);
@@ -137,6 +168,13 @@ static void send_effect(struct sent *s, const struct out *o)
         return;
     }
     json_t *body = json_object_get(fx, "body");
+    if (str_eq(json_text(fx, "method"), "EXEC")) {
+        struct kube_exec_request exec = exec_request(body, KUBE_WRITE, o->timeout_ms);
+        exec.namespace = json_path_text(fx, "object", "namespace", NULL);
+        exec.pod = json_path_text(fx, "object", "name", NULL);
+        send_exec(s, json_text(fx, "cluster"), &exec);
+        return;
+    }
     const struct kube_request req = {.class = KUBE_WRITE,
                                      .method = json_text_or(fx, "method", ""),
                                      .path = json_text_or(fx, "path", ""),

@@ -66,3 +66,5 @@ DEFINE_CLEANUP(struct http_call *, http_call_free);
 /* http_result.c: tells the caller and frees the call. */
 void http_call_finish(struct http_call *call, CURLcode code);
 void http_call_finish_cancelled(struct http_call *call);
+/* The same judgement for a call that another file drives: what it was, and the words. The caller frees them. */
+enum http_error http_call_judge(const struct http_call *call, CURLcode code, char **ret_message);

@@ -147,6 +147,13 @@ static char *message_of(const struct http_call *call, enum http_error error, CUR
     }
 }
 
+enum http_error http_call_judge(const struct http_call *call, CURLcode code, char **ret_message)
+{
+    const enum http_error error = classify(call, code);
+    *ret_message = message_of(call, error, code);
+    return error;
+}
+
 static void unlink_call(struct http_call *call)
 {
     if (call->prev)

@@ -253,6 +253,7 @@ struct kube_client *kube_client_free(struct kube_client *c)
     if (!c)
         return NULL;
     c->closing = true;
+    kube_execs_cancel(c);
     c->http = http_client_free(c->http); /* answers what is running */
     cancel_all(&c->pausing);
     cancel_all(&c->waiting);

@@ -48,6 +48,8 @@ struct kube_client {
     sd_event_source *defer; /* starts what waits */
     struct kube_calls waiting, checks, running, pausing;
     unsigned checks_running;
+    struct kube_exec *execs, *execs_last; /* in the order in which they came */
+    unsigned execs_running;
     char *token;
     int64_t token_read_us;
     bool token_failed, closing;
@@ -67,3 +69,6 @@ json_t *kube_answer_new(const struct kube_call *call, const struct http_result *
 
 /* token.c: reads token_file again when it is older than a minute. False if a forced reading brought nothing new. */
 bool kube_token_refresh(struct kube_client *c, bool force);
+
+/* exec.c: answers "cancelled" to all of them. */
+void kube_execs_cancel(struct kube_client *c);
