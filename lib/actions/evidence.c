@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PODS_MAX = 3, EVENTS_MAX = 50, EVENTS_READ = 1000, TEXT_MAX = 65536 };
+enum { PODS_MAX = 3, EVENTS_MAX = 50, EVENTS_READ = 1000, TEXT_MAX = 65536, EVENTS_UNREADABLE = 1 };
 
 static void add_evidence(struct action_plan *plan, const char *name, const char *text)
 {
@@ -25,6 +25,7 @@ static void add_unreadable(struct action_plan *plan, const char *name, const str
 {
     _cleanup_free_ char *text = xasprintf("could not be read: %s", error_message(err));
     add_evidence(plan, name, text);
+    json_object_set_new(json_array_get(plan->evidence, json_array_size(plan->evidence) - 1), "missing", json_true());
 }
 
 /* Up to PODS_MAX pods, those that are not ready first. 0 with *ret NULL: evidence says why there are none. */
@@ -182,10 +183,11 @@ static int events_of(const struct action_in *in, const char *object, struct strb
     int r = read_kube(in->asks, in->cluster, path, "LIST events", &list, &err);
     if (r == -EAGAIN)
         return r;
-    if (r < 0)
+    if (r < 0) {
         strbuf_printf(b, "events could not be read: %s\n", error_message(&err));
-    else
-        describe_events(b, list, object ? NULL : in->target, json_bool_or(in->with, "all", false), EVENTS_MAX);
+        return EVENTS_UNREADABLE;
+    }
+    describe_events(b, list, object ? NULL : in->target, json_bool_or(in->with, "all", false), EVENTS_MAX);
     return 0;
 }
 
@@ -230,6 +232,8 @@ static int events_plan(const struct action_in *in, struct action_plan *ret, stru
         return r;
     ret->effects = json_array();
     add_evidence(ret, "events", strbuf_str(&b));
+    if (r == EVENTS_UNREADABLE)
+        json_object_set_new(json_array_get(ret->evidence, 0), "missing", json_true());
     return 0;
 }
 

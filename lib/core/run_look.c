@@ -25,6 +25,13 @@ static bool next_evidence(struct core *c, struct run *run)
     return true;
 }
 
+/* A security incident: what is touched now could be what the evidence was in. */
+static void stop_without_evidence(struct core *c, struct run *run, const struct step *step, const char *why)
+{
+    run_end(c, run, OUTCOME_FAILED, REASON_ACTION_FAILED, true,
+            "%s: the evidence could not be kept, so nothing was touched: %s", step->action->name, why);
+}
+
 static bool no_evidence(struct core *c, struct run *run, const struct step *step, const char *why)
 {
     _cleanup_json_ json_t *items = json_array();
@@ -32,7 +39,22 @@ static bool no_evidence(struct core *c, struct run *run, const struct step *step
     json_set_text(item, "text", why);
     json_array_append_new(items, item);
     record_evidence(c, run, step->action->name, items);
-    return next_evidence(c, run);
+    if (run->playbook->class != CLASS_SECURITY)
+        return next_evidence(c, run);
+    stop_without_evidence(c, run, step, why);
+    return true;
+}
+
+/* What could not be read, NULL: nothing is missing. */
+static const char *missing(const json_t *evidence)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach (evidence, i, item) {
+        if (json_bool_or(item, "missing", false))
+            return json_text_or(item, "text", "it could not be read");
+    }
+    return NULL;
 }
 
 bool phase_diagnose(struct core *c, struct run *run)
@@ -54,8 +76,8 @@ bool phase_diagnose(struct core *c, struct run *run)
         return no_evidence(c, run, step, error_message(&err));
     struct action_plan plan = {0};
     _cleanup_free_ char *key = xasprintf("%s/diagnose/%zu", run->id, run->index);
-    const struct action_in in = {&run->target,     with, cluster, key, c->now, run->playbook->limits.pods,
-                                 &run->guards.asks};
+    const struct action_in in = {&run->target,      with,         cluster, key, c->now, run->playbook->limits.pods,
+                                 &run->guards.asks, run->approved};
     int r = step->action->plan(&in, &plan, &err);
     if (r == -EAGAIN) {
         askset_send(c, run, &run->guards);
@@ -64,8 +86,13 @@ bool phase_diagnose(struct core *c, struct run *run)
     if (r < 0)
         return no_evidence(c, run, step, error_message(&err));
     record_evidence(c, run, step->action->name, plan.evidence);
+    const char *gap = run->playbook->class == CLASS_SECURITY ? missing(plan.evidence) : NULL;
+    if (gap)
+        stop_without_evidence(c, run, step, gap);
+    else
+        next_evidence(c, run);
     action_plan_clear(&plan);
-    return next_evidence(c, run);
+    return true;
 }
 
 bool phase_precheck(struct core *c, struct run *run)
