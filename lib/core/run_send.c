@@ -157,6 +157,8 @@ static bool guard_and_send(struct core *c, struct run *run)
     return again;
 }
 
+static void again_later(struct core *c, struct run *run, const char *why);
+
 /* What puts things back spends no budget and waits for no limit, but who opted out meanwhile is left alone. */
 static bool guard_and_undo(struct core *c, struct run *run)
 {
@@ -177,6 +179,8 @@ static bool guard_and_undo(struct core *c, struct run *run)
         run_hold(c, run, &g);
     else if (a == GUARD_FINAL && g.reason == REASON_OPTED_OUT)
         rollback_effect_refused(c, run, g.message);
+    else if (a == GUARD_FINAL && g.reason == REASON_ACTION_FAILED) /* it could not be looked at: not blindly */
+        again_later(c, run, g.message);
     else
         send_now(c, run);
     guard_result_clear(&g);
