@@ -273,6 +273,7 @@ static int start(struct job *job, struct error *err)
     return slot->receiver.kind == RECEIVER_EMAIL ? send_mail(job, &m, err) : send_http(job, slot, &m, err);
 }
 
+/* One to each receiver may always leave: however many hang, the pager is told at once. */
 static bool may_start(const struct notifier *n, const struct job *job)
 {
     unsigned same = 0;
@@ -282,15 +283,13 @@ static bool may_start(const struct notifier *n, const struct job *job)
         if (++same >= RUNNING_PER_RECEIVER || (*job->key && str_eq(other->key, job->key)))
             return false;
     }
-    return true;
+    return same == 0 || n->n_running < RUNNING_MAX;
 }
 
 /* The first that may go, out of the queue and among the running; NULL if none may. */
 static struct job *take_next(struct notifier *n)
 {
     struct job *before = NULL, *job = n->first;
-    if (n->n_running >= RUNNING_MAX)
-        return NULL;
     for (; job && !may_start(n, job); job = job->next)
         before = job;
     if (!job)

@@ -1,8 +1,9 @@
 /* Sends notices (core/notice.h) to the receivers of the configuration: Slack, PagerDuty and webhooks over HTTP, mail
  * over SMTP. One call is one try; trying again is the core's business.
  *
- * At most 8 are on their way at once, at most 2 to one receiver, and never two of the same receiver and key (a
- * "resolve" must not overtake its "trigger"); the rest waits in order, and one that is slow holds up only its own.
+ * At most 2 are on their way to one receiver, the second only while fewer than 8 are in all, and never two of the same
+ * receiver and key (a "resolve" must not overtake its "trigger"); the rest waits in order, and receivers that are slow
+ * hold up only their own.
  * Secrets in files are read right before each try.
  *
  * Answers have the form of core/ask.h and come exactly once, on the loop, never from within notify_send():
