@@ -101,6 +101,18 @@ static int status_errno(int status)
     }
 }
 
+/* An eviction that is refused says which PodDisruptionBudget forbids it among the causes only; NULL: none. */
+static const char *forbidding_budget(const json_t *status)
+{
+    size_t i;
+    json_t *cause;
+    json_array_foreach (json_path(status, "details", "causes", NULL), i, cause) {
+        if (str_eq(json_text(cause, "reason"), "DisruptionBudget"))
+            return json_text(cause, "message");
+    }
+    return NULL;
+}
+
 int answer_error(const json_t *answer, const char *what, struct error *err)
 {
     const char *error = json_text(answer, "error");
@@ -120,5 +132,7 @@ int answer_error(const json_t *answer, const char *what, struct error *err)
                          what, message);
     if (status == 403)
         return error_set(err, -EACCES, "%s: forbidden (403): %s", what, message);
-    return error_set(err, status_errno(status), "%s: HTTP %d: %s", what, status, message);
+    const char *budget = forbidding_budget(answer_body(answer));
+    return error_set(err, status_errno(status), "%s: HTTP %d: %s%s%s", what, status, message, budget ? " " : "",
+                     budget ? budget : "");
 }

@@ -19,6 +19,7 @@ struct core *core_new(const struct registry *registry, const struct settings *se
     ulid_seed(&c->ids, seed, seed ^ UINT64_C(0x9e3779b97f4a7c15));
     c->cleared_check = (struct check_step){.check = registry_check(registry, "alert.cleared"), .with = json_object()};
     c->ready_check = (struct check_step){.check = registry_check(registry, "pods.ready"), .with = json_object()};
+    c->drained_check = (struct check_step){.check = registry_check(registry, "node.drained"), .with = json_object()};
     return c;
 }
 
@@ -43,6 +44,7 @@ struct core *core_free(struct core *c)
     free(c->heap);
     json_decref(c->cleared_check.with);
     json_decref(c->ready_check.with);
+    json_decref(c->drained_check.with);
     free(c);
     return NULL;
 }

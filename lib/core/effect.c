@@ -246,8 +246,36 @@ static bool all_known(json_t *changes, const char **ret_odd)
     return true;
 }
 
+/* What this effect made goes again: only the very object (its uid), and only if it was made, not found there. An apply
+ * that was answered 200 changed somebody's object; one whose answer was lost may have. */
+static json_t *inverse_delete_new(const json_t *effect, const json_t *object, char **words)
+{
+    const char *made = json_path_text(effect, "answer", "metadata", "uid", NULL);
+    const char *uid = json_path_text(object, "metadata", "uid", NULL);
+    const bool created = str_eq(json_text(effect, "method"), "POST") || json_int_or(effect, "code", 0) == 201;
+    if (!uid || !(made ? str_eq(made, uid) : has_mark(effect, object))) {
+        say(words, xstrdup("the object is another one by now, or somebody else's; it is left alone"));
+        return NULL;
+    }
+    if (!created) {
+        say(words, xstrdup("whether mendd created it is not known; it is left alone"));
+        return NULL;
+    }
+    json_t *body = json_pack("{s:s, s:s, s:{s:s}, s:s}", "apiVersion", "v1", "kind", "DeleteOptions", "preconditions",
+                             "uid", uid, "propagationPolicy", "Background");
+    _cleanup_free_ char *key = xasprintf("%s/undo", json_text_or(effect, "key", ""));
+    json_t *inverse =
+        effect_new(key, "DELETE", json_text_or(effect, "read", ""), "application/json", body, RECOGNISE_UID);
+    static const char *const kept[] = {"object", "cluster", "read", "rung", "step", NULL};
+    copy_keys(inverse, effect, kept);
+    json_set_text(json_object_get(inverse, "object"), "uid", uid);
+    return inverse;
+}
+
 json_t *effect_inverse_new(const json_t *effect, const json_t *object, char **words)
 {
+    if (str_eq(json_path_text(effect, "undo", "method", NULL), "DELETE"))
+        return inverse_delete_new(effect, object, words);
     const char *odd = NULL, *pointer, *uid = json_path_text(effect, "object", "uid", NULL);
     json_t *change, *changes = json_object_get(effect, "changes");
     if (uid && !str_eq(uid, json_path_text(object, "metadata", "uid", NULL))) {

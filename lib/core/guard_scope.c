@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "core/internal.h"
 #include "core/kinds.h"
+#include "core/pods.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,17 +54,61 @@ static bool is_self(const struct core *c, const char *cluster, const char *kind,
     return str_eq(kind, "Lease") || (self->pod && pod_is_of(self->pod, name));
 }
 
-/* The object that an effect changes, and what the run works on. */
+static bool is_of_drain(const json_t *effect)
+{
+    return json_path_text(effect, "made", "drained", NULL) != NULL;
+}
+
+/* What the run is about to change: the effect that is next, and all of a drain, so that one which may not be finished
+ * is not begun. */
+static bool is_ahead(const struct run *run, const json_t *effect)
+{
+    return effect == run->current ||
+           (run->current && !run->rolling && is_of_drain(effect) && str_eq(json_text(effect, "status"), "pending"));
+}
+
+static const char *cluster_of(const struct run *run, const json_t *effect)
+{
+    const char *cluster = json_text_or(effect, "cluster", "");
+    return *cluster || !run->target.cluster ? cluster : run->target.cluster;
+}
+
+static bool changes_self(const struct core *c, const struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        const json_t *o = json_object_get(e, "object");
+        if (o && is_ahead(run, e) &&
+            is_self(c, cluster_of(run, e), json_text(o, "kind"), json_text(o, "namespace"), json_text(o, "name")))
+            return true;
+    }
+    return false;
+}
+
+/* What effects change, and what the run works on. */
 static bool touches_self(const struct core *c, const struct run *run)
 {
-    const json_t *o = run->current ? json_object_get(run->current, "object") : NULL;
     const struct target *t = &run->target;
-    if (o && is_self(c, t->cluster, json_text(o, "kind"), json_text(o, "namespace"), json_text(o, "name")))
+    if (changes_self(c, run))
         return true;
     for (size_t i = 0; i < t->n_owners; i++)
         if (is_self(c, t->cluster, t->owners[i].kind, t->owners[i].namespace, t->owners[i].name))
             return true;
     return t->name && is_self(c, t->cluster, t->kind, t->namespace, t->name);
+}
+
+/* A drain evicts pods of any namespace. NULL: of no protected one. */
+static const char *evicts_from_protected(const struct core *c, const struct run *run)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        const char *namespace = json_path_text(e, "object", "namespace", NULL);
+        if (is_ahead(run, e) && str_eq(json_path_text(e, "object", "kind", NULL), "Pod") && is_protected(c, namespace))
+            return namespace;
+    }
+    return NULL;
 }
 
 enum guard_answer guard_protected(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
@@ -81,6 +126,7 @@ enum guard_answer guard_protected(struct core *c, struct run *run, struct askset
     const char *changed = run->current ? json_path_text(run->current, "object", "namespace", NULL) : NULL;
     if (!found && is_protected(c, changed)) /* a step may name another object */
         found = changed;
+    found = found ? found : evicts_from_protected(c, run);
     if (!found)
         return GUARD_PASS;
     return guard_final(ret, REASON_PROTECTED_NAMESPACE,
@@ -148,12 +194,13 @@ static enum guard_answer look_at(struct core *c, struct run *run, struct askset 
     return look_in(c, run, set, run->target.cluster, api_version, kind, namespace, name, ret);
 }
 
-static bool is_owner(const struct run *run, const json_t *object, const char *cluster)
+static bool is_owner(const struct run *run, const char *kind, const char *namespace, const char *name,
+                     const char *cluster)
 {
     for (size_t i = 0; i < run->target.n_owners; i++) {
         const struct object_ref *o = &run->target.owners[i];
-        if (str_eq(o->kind, json_text(object, "kind")) && str_eq(o->name, json_text(object, "name")) &&
-            str_eq(o->namespace, json_text(object, "namespace")) && str_eq(cluster, run->target.cluster))
+        if (str_eq(o->kind, kind) && str_eq(o->name, name) && str_eq(o->namespace, namespace) &&
+            str_eq(cluster, run->target.cluster))
             return true;
     }
     return false;
@@ -161,13 +208,12 @@ static bool is_owner(const struct run *run, const json_t *object, const char *cl
 
 /* A step may change something else than the owners: a pod of theirs, an object that it names. Gone is no matter here:
  * the effect finds out. */
-static enum guard_answer look_at_changed(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+static enum guard_answer look_at_changed(struct core *c, struct run *run, struct askset *set, const json_t *effect,
+                                         struct guard_result *ret)
 {
-    const json_t *o = json_object_get(run->current, "object");
-    const char *kind = json_text(o, "kind"), *name = json_text(o, "name");
-    const char *cluster = json_text_or(run->current, "cluster", "");
-    cluster = *cluster || !run->target.cluster ? cluster : run->target.cluster;
-    if (!kind || !name || is_owner(run, o, cluster))
+    const json_t *o = json_object_get(effect, "object");
+    const char *kind = json_text(o, "kind"), *name = json_text(o, "name"), *cluster = cluster_of(run, effect);
+    if (!kind || !name || is_owner(run, kind, json_text(o, "namespace"), name, cluster))
         return GUARD_PASS;
     enum guard_answer a =
         look_in(c, run, set, cluster, json_text(o, "apiVersion"), kind, json_text(o, "namespace"), name, ret);
@@ -175,6 +221,53 @@ static enum guard_answer look_at_changed(struct core *c, struct run *run, struct
         return a;
     guard_result_clear(ret);
     return GUARD_PASS;
+}
+
+/* A drain evicts pods that are not the target's: who speaks for those are their controllers and their namespace. */
+static enum guard_answer look_above(struct core *c, struct run *run, struct askset *set, const json_t *effect,
+                                    struct guard_result *ret)
+{
+    enum { MAX_DEPTH = 4 };
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const json_t *ref = json_object_get(effect, "object"), *object = NULL;
+    const char *namespace = json_text(ref, "namespace"), *cluster = cluster_of(run, effect);
+    if (!is_of_drain(effect) || !namespace)
+        return GUARD_PASS;
+    enum guard_answer sum = look_in(c, run, set, cluster, "v1", "Namespace", NULL, namespace, ret);
+    for (int depth = 0; sum != GUARD_FINAL && depth < MAX_DEPTH; depth++) {
+        const char *kind = json_text(ref, "kind"), *name = json_text(ref, "name");
+        if (!kind || !kind_known(kind) || !name || is_owner(run, kind, namespace, name, cluster))
+            break;
+        enum guard_answer a = look_in(c, run, set, cluster, NULL, kind, namespace, name, ret);
+        if (a == GUARD_FINAL && ret->reason == REASON_NO_TARGET) { /* gone: nobody speaks for it */
+            guard_result_clear(ret);
+            break;
+        }
+        if (a != GUARD_PASS)
+            return a;
+        if (guard_read(set, cluster, NULL, kind, namespace, name, &object, &err) < 0)
+            break;
+        ref = object_controller(object);
+    }
+    return sum;
+}
+
+/* The objects of the effects ahead. */
+static enum guard_answer look_ahead(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
+{
+    enum guard_answer sum = GUARD_PASS;
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        if (!is_ahead(run, e))
+            continue;
+        enum guard_answer a = look_at_changed(c, run, set, e, ret);
+        enum guard_answer b = a == GUARD_FINAL ? a : look_above(c, run, set, e, ret);
+        if (b == GUARD_FINAL)
+            return b;
+        sum = a == GUARD_ASKING || b == GUARD_ASKING ? GUARD_ASKING : sum;
+    }
+    return sum;
 }
 
 static bool named_is_owner(const struct target *t)
@@ -189,11 +282,9 @@ static bool named_is_owner(const struct target *t)
 enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
 {
     const struct target *t = &run->target;
-    enum guard_answer sum = GUARD_PASS;
     if (!c->settings->ignore_annotation)
         return GUARD_PASS;
-    if (run->current)
-        sum = look_at_changed(c, run, set, ret);
+    enum guard_answer sum = look_ahead(c, run, set, ret);
     if (sum == GUARD_FINAL || t->n_owners == 0)
         return sum;
     for (size_t i = 0; i < t->n_owners; i++) {

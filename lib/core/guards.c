@@ -200,14 +200,15 @@ enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set
 enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
 {
     *ret = (struct guard_result){.until_us = INT64_MAX};
-    enum guard_answer a = paused(c, run, set, ret);
+    enum guard_answer a = guards_undo_waiting(c, run, ret);
     return a == GUARD_PASS ? guard_opted_out(c, run, set, ret) : a;
 }
 
 enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct guard_result *ret)
 {
     *ret = (struct guard_result){.until_us = INT64_MAX};
-    return paused(c, run, NULL, ret);
+    enum guard_answer a = paused(c, run, NULL, ret);
+    return a == GUARD_PASS ? duplicate(c, run, NULL, ret) : a; /* waiting for a person it gave up its lock */
 }
 
 enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_result *ret)

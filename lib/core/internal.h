@@ -60,25 +60,25 @@ struct round {
 };
 
 enum phase {
-    PHASE_DELAY,       /* grace before anything is looked at */
-    PHASE_RECHECK,     /* what held the run is gone: does the alert still fire? */
-    PHASE_TARGET,      /* the target is looked up */
-    PHASE_GUARDS,      /* may it act? */
-    PHASE_WAITING,     /* a waiting guard holds it */
-    PHASE_PLAN,        /* modes plan and approve, --dry-run: the first rung's requests */
-    PHASE_APPROVAL,    /* a person must say yes */
-    PHASE_DIAGNOSE,    /* evidence */
-    PHASE_PRECHECK,    /* already healthy? */
-    PHASE_STEP,        /* begin the step at (rung, step) */
-    PHASE_CONDITION,   /* its if/unless */
-    PHASE_STEP_PLAN,   /* its plan */
-    PHASE_SEND,        /* the next effect: guards, intention, out */
-    PHASE_SENT,        /* wait for its answer */
-    PHASE_READ,        /* unknown outcome: look before anything else */
-    PHASE_BACKOFF,     /* send again later */
-    PHASE_HELD,        /* a waiting guard holds the next effect of a run that is half-way */
-    PHASE_COME_BACK,   /* settle_each: the pods must be Ready before the next effect */
-    PHASE_STEP_WAIT,   /* the action `wait` */
+    PHASE_DELAY,     /* grace before anything is looked at */
+    PHASE_RECHECK,   /* what held the run is gone: does the alert still fire? */
+    PHASE_TARGET,    /* the target is looked up */
+    PHASE_GUARDS,    /* may it act? */
+    PHASE_WAITING,   /* a waiting guard holds it */
+    PHASE_PLAN,      /* modes plan and approve, --dry-run: the first rung's requests */
+    PHASE_APPROVAL,  /* a person must say yes */
+    PHASE_DIAGNOSE,  /* evidence */
+    PHASE_PRECHECK,  /* already healthy? */
+    PHASE_STEP,      /* begin the step at (rung, step) */
+    PHASE_CONDITION, /* its if/unless */
+    PHASE_STEP_PLAN, /* its plan */
+    PHASE_SEND,      /* the next effect: guards, intention, out */
+    PHASE_SENT,      /* wait for its answer */
+    PHASE_READ,      /* unknown outcome: look before anything else */
+    PHASE_BACKOFF,   /* send again later */
+    PHASE_HELD,      /* a waiting guard holds the next effect of a run that is half-way */
+    PHASE_COME_BACK, /* settle_each: the pods must be Ready before the next effect; drains: gone before the step ends */
+    PHASE_STEP_WAIT, /* the action `wait` */
     PHASE_STEP_VERIFY, /* what the step did must hold before the next one */
     PHASE_VERIFY,
     PHASE_SETTLE,
@@ -148,9 +148,10 @@ struct run {
     int64_t round_began_us, verify_deadline_us, verify_next_us, passing_since_us, settle_deadline_us, settle_next_us;
     enum reason held; /* what it waits for, as it was last told */
     int64_t held_until_us;
-    int64_t held_since_us;    /* half-way: the time that it stands still counts for no deadline */
-    int64_t slot_until_us;    /* settling longer, until there is a place for the next rung */
-    int64_t restored_wall_us; /* when the save was made that it came from */
+    int64_t held_since_us;                /* half-way: the time that it stands still counts for no deadline */
+    int64_t slot_until_us;                /* settling longer, until there is a place for the next rung */
+    int64_t acted_wall_us, ended_wall_us; /* of its first effect and its end, by the clock of today; 0: not yet */
+    int64_t restored_wall_us;             /* when the save was made that it came from */
     int settle_looks, target_tries;
     bool look_again; /* back-off before another look, not before another try */
     enum verdict last_look;
@@ -228,6 +229,7 @@ enum kept {
     KEPT_MAINTENANCE,
     KEPT_ESCALATIONS,
     KEPT_SCHEDULES,
+    KEPT_CLOCK,
     KEPT_COUNT
 };
 
@@ -258,6 +260,7 @@ struct core {
     bool started;
     struct now now, pruned;
     int64_t last_alive_wall_us;
+    int64_t jumped_us; /* by how much the wall clock was set in all, since the journal began */
     struct effects *out;
     struct pauses *pauses;
     struct breakers *breakers;
@@ -268,8 +271,8 @@ struct core {
     struct schedules *schedules;
     unsigned kept_dirty;  /* bits of enum kept: to be written with this call */
     int64_t desk_wake_us; /* when one of these wants a tick; boot */
-    struct check_step cleared_check,
-        ready_check; /* alert.cleared and pods.ready without parameters; check NULL: none */
+    struct check_step cleared_check, ready_check,
+        drained_check; /* alert.cleared, pods.ready, node.drained without parameters; check NULL: none */
 };
 
 enum guard_answer { GUARD_PASS, GUARD_WAIT, GUARD_FINAL, GUARD_ASKING };
@@ -442,6 +445,8 @@ struct owner *owner_get(struct core *c, const char *key);
 void owners_free(struct core *c);
 void limits_prune(struct core *c);
 void limits_shift(struct core *c, int64_t delta_us); /* the wall clock was set */
+json_t *limits_clock_doc_new(const struct core *c);
+int limits_clock_restore(struct core *c, const json_t *doc, struct error *err);
 void limits_set_keys(struct core *c, struct run *run);
 bool limits_is_next(const struct core *c, const struct run *run); /* in the line of its first owner */
 /* The run that stands in the way of taking all locks, or NULL. What a storm holds between two steps, or what only
@@ -480,7 +485,7 @@ int guard_read(struct askset *set, const char *cluster, const char *api_version,
 enum guard_answer guard_owned(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* All guards in their order, the first that does not pass decides. `set` serves what has to be read. */
 enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
-/* Those that hold for a rollback too: paused, opted_out. */
+/* Those that hold for a rollback too: paused, duplicate (the lock), opted_out. */
 enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */

@@ -79,6 +79,24 @@ void limits_shift(struct core *c, int64_t delta_us)
         for (size_t i = 0; i < o->n_attempts; i++)
             o->attempts[i].wall_us += delta_us;
     }
+    for (struct run *run = c->runs; run; run = run->hh_id.next) {
+        run->acted_wall_us += run->acted_wall_us ? delta_us : 0;
+        run->ended_wall_us += run->ended_wall_us ? delta_us : 0;
+    }
+    /* Records keep the times that people read; what is saved says by how much the clock was set until then. */
+    c->jumped_us += delta_us;
+    core_keep(c, KEPT_CLOCK);
+}
+
+json_t *limits_clock_doc_new(const struct core *c)
+{
+    return json_pack("{s:I}", "jumped_us", (json_int_t)c->jumped_us);
+}
+
+int limits_clock_restore(struct core *c, const json_t *doc, struct error *err _unused_)
+{
+    c->jumped_us = json_int_or(doc, "jumped_us", 0);
+    return 0;
 }
 
 /* A run without a target in the cluster is keyed on its alert. */

@@ -148,15 +148,16 @@ void core_save(struct core *c, struct run *run)
 /* ---- what is kept beside the runs ---- */
 
 static const char *const kept_keys[KEPT_COUNT] = {
-    [KEPT_PAUSES] = "pauses",       [KEPT_BREAKERS] = "breakers",       [KEPT_BUDGETS] = "budgets",
-    [KEPT_STORMS] = "storms",       [KEPT_MAINTENANCE] = "maintenance", [KEPT_ESCALATIONS] = "escalations",
-    [KEPT_SCHEDULES] = "schedules",
+    [KEPT_PAUSES] = "pauses",           [KEPT_BREAKERS] = "breakers",
+    [KEPT_BUDGETS] = "budgets",         [KEPT_STORMS] = "storms",
+    [KEPT_MAINTENANCE] = "maintenance", [KEPT_ESCALATIONS] = "escalations",
+    [KEPT_SCHEDULES] = "schedules",     [KEPT_CLOCK] = "clock",
 };
 static json_t *(*const kept_docs[KEPT_COUNT])(const struct core *c) = {
     [KEPT_PAUSES] = pauses_doc_new,           [KEPT_BREAKERS] = breakers_doc_new,
     [KEPT_BUDGETS] = budgets_doc_new,         [KEPT_STORMS] = storms_doc_new,
     [KEPT_MAINTENANCE] = maintenance_doc_new, [KEPT_ESCALATIONS] = escalations_doc_new,
-    [KEPT_SCHEDULES] = schedules_doc_new,
+    [KEPT_SCHEDULES] = schedules_doc_new,     [KEPT_CLOCK] = limits_clock_doc_new,
 };
 
 void core_keep_doc(struct core *c, const char *key, json_t *doc_new)
@@ -182,8 +183,10 @@ void core_write_kept(struct core *c)
 int core_restore_kept(struct core *c, const char *key, const json_t *doc, struct error *err)
 {
     static int (*const restore[KEPT_COUNT])(struct core * c, const json_t *doc, struct error *err) = {
-        [KEPT_PAUSES] = pauses_restore, [KEPT_BREAKERS] = breakers_restore,       [KEPT_BUDGETS] = budgets_restore,
-        [KEPT_STORMS] = storms_restore, [KEPT_MAINTENANCE] = maintenance_restore, [KEPT_SCHEDULES] = schedules_restore,
+        [KEPT_PAUSES] = pauses_restore,           [KEPT_BREAKERS] = breakers_restore,
+        [KEPT_BUDGETS] = budgets_restore,         [KEPT_STORMS] = storms_restore,
+        [KEPT_MAINTENANCE] = maintenance_restore, [KEPT_SCHEDULES] = schedules_restore,
+        [KEPT_CLOCK] = limits_clock_restore,
     };
     for (int i = 0; i < KEPT_COUNT; i++)
         if (restore[i] && str_eq(kept_keys[i], key))

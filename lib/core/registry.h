@@ -81,6 +81,7 @@ enum recognition {
  *                without query. {method: "DELETE"}: what was created goes again, if it is still that object
  *   irreversible text: why there is no inverse (reversible false)
  *   restore      "end": it holds only while the run goes on; undone when the run ends, however it ends
+ *   drains       true: the step ends only when the pods of the node have left (node.drained)
  *   settle_each  true: the next effect of the step waits until the target's pods are all Ready again (pods.delete,
  *                only: all)
  *   made         free JSON for the checks (asks): e.g. {"deleted": [uids], "restartedAt": "…"}

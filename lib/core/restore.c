@@ -87,6 +87,9 @@ json_t *run_state_new(const struct core *c, const struct run *run)
         if (t != 0)
             json_object_set_new(s, time_fields[i].name, json_integer(c->now.wall_us + (t - c->now.boot_us)));
     }
+    json_object_set_new(s, "jumped_us", json_integer(c->jumped_us));
+    json_object_set_new(s, "acted_us", json_integer(run->acted_wall_us));
+    json_object_set_new(s, "ended_us", json_integer(run->ended_wall_us));
     json_object_set_new(s, "run_left_us", json_integer(run->run_left_us));
     if (run->ending)
         json_object_set(s, "ending", run->ending);
@@ -220,6 +223,16 @@ static void free_loaded(struct run *run)
     free(run);
 }
 
+/* A time of the past as it would read had the clock always been as it is today; 0: it did not come to that. */
+static int64_t by_todays_clock(const struct core *c, const json_t *doc, const char *key, const char *in_record)
+{
+    const json_t *state = json_object_get(doc, "state");
+    int64_t us = json_int_or(state, key, 0), recorded_us = 0;
+    if (us)
+        return us + c->jumped_us - json_int_or(state, "jumped_us", c->jumped_us);
+    return in_record && time_parse(in_record, &recorded_us) == 0 ? recorded_us : 0;
+}
+
 int core_restore_run(struct core *c, const json_t *doc, struct playbook *playbook, struct error *err)
 {
     struct run *same = NULL, *run;
@@ -240,18 +253,19 @@ int core_restore_run(struct core *c, const json_t *doc, struct playbook *playboo
     if (run->phase != PHASE_DONE && json_bool_or(json_object_get(doc, "state"), "locked", false) &&
         !limits_lock_blocker(c, run))
         limits_lock(c, run);
-    int64_t acted_us;
-    const char *acted = json_path_text(run->record, "times", "acted", NULL);
-    for (size_t i = 0; acted && time_parse(acted, &acted_us) == 0 && i < run->n_keys; i++)
-        limits_attempt(c, run->keys[i], run->id, json_text_or(run->record, "playbook", ""), acted_us, false);
+    run->acted_wall_us = by_todays_clock(c, doc, "acted_us", json_path_text(run->record, "times", "acted", NULL));
+    run->ended_wall_us = by_todays_clock(c, doc, "ended_us", json_text(run->record, "finished"));
+    for (size_t i = 0; run->acted_wall_us && i < run->n_keys; i++)
+        limits_attempt(c, run->keys[i], run->id, json_text_or(run->record, "playbook", ""), run->acted_wall_us, false);
     return 0;
 }
 
 int core_restore_history(struct core *c, const json_t *doc, struct error *err)
 {
     const json_t *record = json_object_get(doc, "record"), *state = json_object_get(doc, "state"), *keys;
-    const char *id = json_text(record, "id"), *acted = json_path_text(record, "times", "acted", NULL);
-    int64_t acted_us = 0, finished_us = 0;
+    const char *id = json_text(record, "id");
+    const int64_t acted_us = by_todays_clock(c, doc, "acted_us", json_path_text(record, "times", "acted", NULL));
+    const int64_t ended_us = by_todays_clock(c, doc, "ended_us", json_text(record, "finished"));
     if (!id || !ulid_valid(id) || !json_is_object(state))
         return not_understood(err, "no id or no state");
     size_t i;
@@ -260,15 +274,14 @@ int core_restore_history(struct core *c, const json_t *doc, struct error *err)
     const char *fingerprint = json_path_text(record, "alert", "fingerprint", NULL);
     if (fingerprint && !json_bool_or(state, "parked", false))
         episode_remember(c, fingerprint);
-    bool remembered = acted && time_parse(acted, &acted_us) == 0 &&
-                      time_parse(json_text_or(record, "finished", ""), &finished_us) == 0;
+    const bool remembered = acted_us && ended_us;
     json_array_foreach ((json_t *)keys, i, key) {
         struct run past = {.n_keys = 1, .keys = (char *[]){(char *)(uintptr_t)json_string_value(key)}};
         if (!remembered || !past.keys[0])
             continue;
         memcpy(past.id, id, sizeof(past.id));
         limits_attempt(c, past.keys[0], id, json_text_or(record, "playbook", ""), acted_us, false);
-        limits_ended(c, &past, finished_us);
+        limits_ended(c, &past, ended_us);
     }
     if (json_bool_or(state, "parked", false))
         return core_restore_run(c, doc, NULL, err);

@@ -252,6 +252,7 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
     json_set_text(run->record, "message", message);
     record_held(c, run, NULL);
     record_set_time(run->record, "finished", c->now.wall_us);
+    run->ended_wall_us = c->now.wall_us;
     set_state(c, run, RUN_DONE, message);
     run->phase = PHASE_DONE;
     run_free_lookups(c, run);

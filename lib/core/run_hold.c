@@ -17,6 +17,10 @@ static void tell_held(struct core *c, struct run *run, const struct guard_result
     if (!news && str_eq(json_path_text(run->record, "held", "run", NULL), g->run))
         return;
     record_held(c, run, g);
+    if (news && run->held_told) { /* a pause that was told is over, something else holds it now */
+        run->held_told = false;
+        run->expires_us = c->now.boot_us + run->playbook->limits.expires_ms * USEC_PER_MSEC;
+    }
     if (news) {
         record_event(c, run, g->message);
         core_note(c, run, NOTE_INFO, g->reason, "waits: %s", g->message);
@@ -80,10 +84,10 @@ static bool too_long(struct core *c, struct run *run, const struct guard_result 
 {
     char text[TIME_TEXT_MAX];
     duration_format(run->playbook->limits.expires_ms, text);
-    if (g->reason == REASON_PAUSED) {
+    if (g->reason == REASON_PAUSED || run->rolling) { /* what was changed cannot be put back yet */
         if (!run->held_told) {
-            _cleanup_free_ char *words = xasprintf("paused half-way for %s: %s", text, g->message);
-            run_escalate(c, run, REASON_PAUSED, words);
+            _cleanup_free_ char *words = xasprintf("half-way for %s: %s", text, g->message);
+            run_escalate(c, run, g->reason, words);
         }
         run->held_told = true;
         return false;
@@ -108,7 +112,7 @@ bool phase_held(struct core *c, struct run *run)
     } else {
         tell_held(c, run, &g);
         if (c->now.boot_us >= run->expires_us && !run->held_told)
-            again = run->locked && too_long(c, run, &g); /* without its lock nothing may be put back */
+            again = (run->locked || run->rolling) && too_long(c, run, &g); /* without its lock nothing is put back */
         else if (c->now.boot_us < run->expires_us)
             run_wake_at(run, run->expires_us);
         if (!again)

@@ -165,8 +165,10 @@ bool phase_undo_read(struct core *c, struct run *run)
     _cleanup_free_ char *what = effect_describe(e);
     _cleanup_free_ char *words = NULL;
     json_t *inverse = NULL;
+    const bool gone = answer_status(answer) == 404,
+               was_made = str_eq(json_path_text(e, "undo", "method", NULL), "DELETE");
     if (answer_error(answer, what, &err) < 0)
-        note_undone(c, run, e, answer_status(answer) == 404 ? "skipped" : "failed", error_message(&err));
+        note_undone(c, run, e, gone && was_made ? "done" : gone ? "skipped" : "failed", error_message(&err));
     else if (!(inverse = effect_inverse_new(e, answer_body(answer), &words)))
         note_undone(c, run, e, "skipped", words);
     askset_close(c, run, &run->read);

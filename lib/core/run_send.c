@@ -80,6 +80,7 @@ static void send_now(struct core *c, struct run *run)
     if (!run->acted) {
         run->acted = true;
         record_time(c, run, "acted");
+        run->acted_wall_us = c->now.wall_us;
         limits_note_attempt(c, run);
     }
     _cleanup_free_ char *what = effect_describe(e);
@@ -175,6 +176,8 @@ static bool guard_and_undo(struct core *c, struct run *run)
         return run->guards.in_flight == 0;
     }
     askset_close(c, run, &run->guards);
+    if (a != GUARD_WAIT && !run->locked)
+        limits_lock(c, run);
     if (a == GUARD_WAIT)
         run_hold(c, run, &g);
     else if (a == GUARD_FINAL && g.reason == REASON_OPTED_OUT)
@@ -315,12 +318,12 @@ bool phase_sent(struct core *c, struct run *run)
     _cleanup_error_ struct error err = ERROR_NONE;
     int status = answer_status(answer);
     const char *error = json_text(answer, "error");
-    bool is_delete = str_eq(json_text(run->current, "method"), "DELETE");
+    bool leaves = str_eq(json_text(run->current, "recognise"), "uid"); /* a delete, an eviction */
     json_object_set_new(run->current, "code", status ? json_integer(status) : json_null());
     budget_answered(c, run, run->current, surely_refused(run->current, answer));
     if (effect_is_exec(run->current) && exec_ended(c, run, answer))
         return true;
-    if (!error && ((status >= 200 && status < 300) || (status == 404 && is_delete))) {
+    if (!error && ((status >= 200 && status < 300) || (status == 404 && leaves))) {
         effect_done(run->current, status < 300 ? answer_body(answer) : NULL);
         json_object_del(run->current, "error");
         effect_ended(c, run, true, REASON_NONE, NULL);

@@ -195,8 +195,8 @@ bool phase_step_plan(struct core *c, struct run *run)
     record_step_begin(c, run, with);
     struct action_plan plan = {0};
     _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->step);
-    const struct action_in in = {&run->target,  with, cluster, key, run->plan_now, run->playbook->limits.pods,
-                                 &run->set.asks};
+    const struct action_in in = {&run->target,   with,         cluster, key, run->plan_now, run->playbook->limits.pods,
+                                 &run->set.asks, run->approved};
     int r = step->action->plan(&in, &plan, &err);
     if (r == -EAGAIN) {
         askset_send(c, run, &run->set);
@@ -238,8 +238,12 @@ static bool has_pending(const struct run *run)
 bool step_effects_go_on(struct core *c, struct run *run)
 {
     bool settle = run->current && json_bool_or(run->current, "settle_each", false);
+    bool drains = run->current && json_bool_or(run->current, "drains", false) && c->drained_check.check;
     run->current = NULL;
-    if (!has_pending(run)) {
+    if (!has_pending(run) && drains) {
+        run->verify_next_us = c->now.boot_us;
+        run->phase = PHASE_COME_BACK;
+    } else if (!has_pending(run)) {
         step_done(c, run);
     } else if (settle && c->ready_check.check) {
         run->verify_next_us = c->now.boot_us;
@@ -250,16 +254,18 @@ bool step_effects_go_on(struct core *c, struct run *run)
     return true;
 }
 
-/* One by one: each must be Ready before the next is touched. */
+/* One by one: each must be Ready before the next is touched. After the last eviction of a drain: until all have left.
+ */
 bool phase_come_back(struct core *c, struct run *run)
 {
+    const bool drains = !has_pending(run);
     if (!run->round.active) {
         if (c->now.boot_us < run->verify_next_us) {
             run_wake_at(run, run->verify_next_us);
             return false;
         }
         run->verify_next_us = c->now.boot_us + 2 * USEC_PER_SEC;
-        round_open(c, run, &c->ready_check, 1, c->now.boot_us + 10 * USEC_PER_SEC);
+        round_open(c, run, drains ? &c->drained_check : &c->ready_check, 1, c->now.boot_us + 10 * USEC_PER_SEC);
     }
     if (!round_done(c, run))
         return false;
@@ -269,7 +275,8 @@ bool phase_come_back(struct core *c, struct run *run)
     if (v == VERDICT_PASS) {
         run->phase = PHASE_SEND;
     } else if (c->now.boot_us >= run->step_deadline_us) {
-        _cleanup_free_ char *why = xasprintf("stopped: the one before did not come back in time: %s", seen);
+        _cleanup_free_ char *why = xasprintf(
+            "%s in time: %s", drains ? "the pods did not leave" : "stopped: the one before did not come back", seen);
         step_failed(c, run, REASON_ACTION_FAILED, why);
     }
     return true;

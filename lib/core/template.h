@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/strbuf.h"
 
 #include <stdbool.h>
 
@@ -33,6 +34,12 @@ int template_expand(const char *text, const struct template_vars *v, char **ret,
  * which a value must not add to. The error names the value. */
 int template_check_values(const char *text, const struct template_vars *v, bool (*ok)(const char *value),
                           struct error *err);
+/* Expands a text with a syntax of its own (a URL, PromQL): `put` appends each expression's value to what was expanded
+ * so far, encoded as its place wants it, or refuses it with words. `own`: it comes from `vars` alone, which the operator
+ * wrote, and not from the alert. */
+typedef int (*template_put)(struct strbuf *out, const char *value, bool own, struct error *err);
+int template_expand_into(const char *text, const struct template_vars *v, template_put put, char **ret,
+                         struct error *err);
 /* A deep copy of `value` with every text expanded (keys are left alone). A text that is exactly one template stays
  * text. */
 int template_expand_json(const json_t *value, const struct template_vars *v, json_t **ret, struct error *err);
