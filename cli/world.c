@@ -253,6 +253,9 @@ static json_t *discovery(const struct world *w, const struct request *r)
                               json_pack("{s:s, s:s, s:b}", "name", plural, "kind", json_text(o, "kind"), "namespaced",
                                         json_path_text(o, "metadata", "namespace", NULL) != NULL));
     }
+    if (str_eq(r->group_version, "v1")) /* every server knows evictions; which version, it says here */
+        json_array_append_new(resources, json_pack("{s:s, s:s, s:b, s:s, s:s}", "name", "pods/eviction", "kind",
+                                                   "Eviction", "namespaced", 1, "group", "policy", "version", "v1"));
     if (json_array_size(resources) > 0)
         return answer(200, json_pack("{s:s, s:s, s:o}", "kind", "APIResourceList", "groupVersion", r->group_version,
                                      "resources", resources));

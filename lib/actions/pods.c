@@ -1,6 +1,7 @@
 /* pods.delete: the controller makes new ones. Each delete bears the pod's uid as a precondition, so that a pod of the
  * same name that came meanwhile is never hit. */
-#include "actions/common.h"
+#include "actions/pods.h"
+
 #include "base/alloc.h"
 #include "base/text.h"
 
@@ -9,16 +10,24 @@
 static int refuse_pod(const json_t *pod, const char *namespace, struct error *err)
 {
     if (pod_is_mirror(pod))
-        return error_set(err, -EPERM, "pod %s/%s mirrors a static pod of its node: deleting it would do nothing",
-                         namespace, object_name(pod));
+        return error_set(err, -EPERM, "pod %s/%s mirrors a static pod of its node: that would do nothing", namespace,
+                         object_name(pod));
     if (!object_controller(pod) && pod_has_claim(pod))
         return error_set(err, -EPERM, "pod %s/%s has a volume claim and no controller: nothing would bring it back",
                          namespace, object_name(pod));
     return 0;
 }
 
-/* Those to delete, in name order. */
-static int choose_pods(const struct action_in *in, const json_t *pods, json_t *chosen, struct error *err)
+int pods_grace(const struct action_in *in, int64_t *ret_s, struct error *err)
+{
+    const json_t *grace = json_object_get(in->with, "grace");
+    *ret_s = grace ? (json_integer_value(grace) + MSEC_PER_SEC - 1) / MSEC_PER_SEC : -1;
+    if (*ret_s == 0)
+        return error_set(err, -EPERM, "grace 0 would force-delete the pods, which mendd never does");
+    return 0;
+}
+
+int pods_choose(const struct action_in *in, const char *done, const json_t *pods, json_t *chosen, struct error *err)
 {
     const bool all = str_eq(json_text(in->with, "only"), "all");
     const char *namespace = target_namespace(in->target);
@@ -33,8 +42,8 @@ static int choose_pods(const struct action_in *in, const json_t *pods, json_t *c
         json_array_append(chosen, pod);
     }
     if (json_array_size(chosen) > (size_t)(in->max_pods > 0 ? in->max_pods : 0))
-        return error_set(err, -E2BIG, "%zu pods would be deleted, limits.pods allows %d: none is",
-                         json_array_size(chosen), in->max_pods);
+        return error_set(err, -E2BIG, "%zu pods would be %s, limits.pods allows %d: none is", json_array_size(chosen),
+                         done, in->max_pods);
     return 0;
 }
 
@@ -57,14 +66,13 @@ static json_t *delete_effect_new(const struct action_in *in, const json_t *pod, 
 
 static int delete_plan(const struct action_in *in, struct action_plan *ret, struct error *err)
 {
-    const json_t *grace = json_object_get(in->with, "grace");
-    const int64_t grace_s = grace ? (json_integer_value(grace) + MSEC_PER_SEC - 1) / MSEC_PER_SEC : -1;
-    if (grace_s == 0)
-        return error_set(err, -EPERM, "grace 0 would force-delete the pods, which mendd never does");
+    int64_t grace_s;
     _cleanup_json_ json_t *pods = NULL, *chosen = json_array();
-    int r = pods_find(in->asks, in->cluster, in->target, in->with, &pods, err);
+    int r = pods_grace(in, &grace_s, err);
     if (r == 0)
-        r = choose_pods(in, pods, chosen, err);
+        r = pods_find(in->asks, in->cluster, in->target, in->with, &pods, err);
+    if (r == 0)
+        r = pods_choose(in, "deleted", pods, chosen, err);
     if (r < 0)
         return r;
     const bool all = str_eq(json_text(in->with, "only"), "all");
@@ -86,7 +94,7 @@ static int delete_plan(const struct action_in *in, struct action_plan *ret, stru
 
 static const char *const only_choices[] = {"not_ready", "all", NULL};
 
-static const struct param delete_params[] = {
+const struct param pods_params[] = {
     {"name", PARAM_NAME, false, NULL, "one pod; the target's pods by default"},
     {"selector", PARAM_SELECTOR, false, NULL, "the pods with these labels in the target's namespace"},
     {"only", PARAM_CHOICE, false, only_choices,
@@ -99,7 +107,7 @@ const struct action action_pods_delete = {
     .name = "pods.delete",
     .class = ACTION_EFFECT,
     .reversible = false,
-    .params = delete_params,
+    .params = pods_params,
     .doc = "deletes pods, for their controller to replace them",
     .plan = delete_plan,
 };

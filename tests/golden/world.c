@@ -76,9 +76,11 @@ static json_t *list_of(struct world *w, const char *path)
 {
     json_t *items = json_array(), *object;
     const char *p;
+    const bool all_pods = str_eq(path, "/api/v1/pods");
     json_object_foreach (w->objects, p, object) {
         size_t n = strlen(path);
-        if (strncmp(p, path, n) == 0 && p[n] == '/' && !strchr(p + n + 1, '/'))
+        if ((strncmp(p, path, n) == 0 && p[n] == '/' && !strchr(p + n + 1, '/')) ||
+            (all_pods && str_eq(json_text(object, "kind"), "Pod")))
             json_array_append_new(items, json_deep_copy(object));
     }
     return json_pack("{s:i, s:{s:s, s:{}, s:o}}", "status", 200, "body", "kind", "List", "metadata", "items", items);
@@ -93,10 +95,12 @@ static json_t *get_object(struct world *w, const char *path)
     if (str_starts(path, "/api/v1/namespaces/") && strchr(path + 19, '/') == NULL)
         return json_pack("{s:i, s:{s:s, s:{s:s}}}", "status", 200, "body", "kind", "Namespace", "metadata", "name",
                          last + 1);
-    static const char *const collections[] = {"/pods",           "/replicasets",
-                                              "/events",         "/endpoints",
-                                              "/deployments",    "/horizontalpodautoscalers",
-                                              "/resourcequotas", NULL};
+    static const char *const collections[] = {"/pods",           "/replicasets", "/events",
+                                              "/endpoints",      "/deployments", "/horizontalpodautoscalers",
+                                              "/resourcequotas", "/nodes",       NULL};
+    if (str_eq(path, "/api/v1"))
+        return json_pack("{s:i, s:{s:[{s:s, s:s, s:s, s:s}]}}", "status", 200, "body", "resources", "name",
+                         "pods/eviction", "kind", "Eviction", "group", "policy", "version", "v1");
     return last && str_in(last, collections) ? list_of(w, path) : not_found(path);
 }
 
@@ -184,8 +188,23 @@ static bool patch_one(json_t *object, const json_t *op)
     return true;
 }
 
+static json_t *evict(struct world *w, const char *path, const json_t *body)
+{
+    _cleanup_free_ char *pod_path = xstrndup(path, strlen(path) - strlen("/eviction"));
+    const json_t *pod = json_object_get(w->objects, pod_path);
+    const char *uid = json_path_text(body, "deleteOptions", "preconditions", "uid", NULL);
+    if (!pod)
+        return not_found(pod_path);
+    if (!str_eq(uid, json_path_text(pod, "metadata", "uid", NULL)))
+        return json_pack("{s:i, s:{s:s}}", "status", 409, "body", "message", "the UID does not match");
+    json_object_del(w->objects, pod_path);
+    return json_pack("{s:i, s:{s:s}}", "status", 201, "body", "kind", "Status");
+}
+
 static json_t *apply(struct world *w, const char *method, const char *path, const json_t *body)
 {
+    if (str_eq(method, "POST") && str_ends(path, "/eviction"))
+        return evict(w, path, body);
     json_t *object = json_object_get(w->objects, path);
     if (!object)
         return not_found(path);
