@@ -9,6 +9,7 @@
 void answer_free(struct answer *a)
 {
     json_decref(a->body);
+    json_decref(a->exec);
     free(a->text);
     *a = (struct answer){0};
 }

@@ -14,6 +14,7 @@ struct answer {
     char *text;        /* owned */
     const char *type;  /* content type of text, static */
     int retry_after_s; /* 0: none */
+    json_t *exec;      /* owned; code 101: what the command does (exec.c) */
 };
 
 void answer_free(struct answer *a);

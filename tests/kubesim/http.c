@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "exec.h"
 #include "faults.h"
 
 #include <arpa/inet.h>
@@ -30,6 +31,7 @@ struct http {
     struct sim *sim;
     struct MHD_Daemon *daemon;
     struct connection *connections;
+    struct execs *execs;
     char *cert, *key;
 };
 
@@ -67,6 +69,14 @@ static enum MHD_Result add_param(void *userdata, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
+static enum MHD_Result add_command(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    (void)kind;
+    if (str_eq(key, "command"))
+        json_array_append_new(userdata, json_text_new(value ? value : "", value ? strlen(value) : 0));
+    return MHD_YES;
+}
+
 static const char *header(struct connection *c, const char *name)
 {
     return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
@@ -83,18 +93,20 @@ static bool mutates(const char *method)
     return !str_eq(method, "GET") && !str_eq(method, "HEAD") && !str_eq(method, "OPTIONS");
 }
 
-/* One line a mutating request, as the judge of "once": what was asked, and what the server did about it. */
+/* One line a mutating request or command, as the judge of "once": what was asked, and what the server did about it. */
 static void audit(struct http *h, const struct request *req, const struct connection *c)
 {
-    if (!h->sim->audit || !mutates(req->method))
+    if (!h->sim->audit || (!mutates(req->method) && !c->answer.exec))
         return;
     char now[TIME_TEXT_MAX];
-    json_t *body = json_loadb(req->body, req->body_len, JSON_DECODE_ANY, NULL);
+    json_t *body =
+        c->answer.exec ? json_incref(req->commands) : json_loadb(req->body, req->body_len, JSON_DECODE_ANY, NULL);
     if (!body && req->body_len)
         body = json_text_new(req->body, req->body_len);
-    json_t *line = json_pack("{s:s, s:s, s:s, s:O, s:o*, s:i, s:b}", "time", time_format(h->sim->now.wall_us, now),
-                             "method", req->method, "path", req->path, "query", req->query, "body", body, "code",
-                             c->answer.code, "applied", c->answer.code >= 200 && c->answer.code < 300 && !req->dry_run);
+    json_t *line =
+        json_pack("{s:s, s:s, s:s, s:O, s:o*, s:i, s:b}", "time", time_format(h->sim->now.wall_us, now), "method",
+                  req->method, "path", req->path, "query", req->query, "body", body, "code", c->answer.code, "applied",
+                  c->answer.exec || (c->answer.code >= 200 && c->answer.code < 300 && !req->dry_run));
     if (c->fault.kind)
         json_object_set_new(line, "fault", json_string(fault_name(c->fault.kind)));
     _cleanup_free_ char *text = json_compact(line);
@@ -131,12 +143,16 @@ static char *full_path(const struct request *req)
 
 static void serve(struct http *h, struct connection *c, const char *url, const char *method)
 {
-    _cleanup_json_ json_t *query = json_object();
+    _cleanup_json_ json_t *query = json_object(), *commands = json_array();
+    const char *upgrade = header(c, "Upgrade");
+    MHD_get_connection_values(c->mhd, MHD_GET_ARGUMENT_KIND, add_command, commands);
     MHD_get_connection_values(c->mhd, MHD_GET_ARGUMENT_KIND, add_param, query);
     struct request req = {.method = method,
                           .path = url,
                           .content_type = header(c, "Content-Type"),
                           .query = query,
+                          .commands = commands,
+                          .upgrade = upgrade && strcasecmp(upgrade, "websocket") == 0,
                           .body = strbuf_str(&c->body),
                           .body_len = c->body.len};
     struct answer *a = &c->answer;
@@ -238,7 +254,11 @@ static enum MHD_Result send_answer(struct http *h, struct connection *c)
         return reset_connection(c);
     if (c->answer.code == 0)
         answer_fail(&c->answer, 500, "InternalError", NULL, "kubesim gave no answer");
-    struct MHD_Response *r = response_of(c);
+    struct MHD_Response *r = c->answer.exec ? exec_response(h->execs, c->mhd, c->answer.exec) : NULL;
+    if (c->answer.exec && !r)
+        answer_fail(&c->answer, 403, "Forbidden", NULL, "no common protocol");
+    if (!r)
+        r = response_of(c);
     const enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->answer.code, r);
     MHD_destroy_response(r);
     return queued;
@@ -286,13 +306,14 @@ struct http *http_new(struct sim *sim, struct error *err)
 {
     struct http *h = xnew0(struct http);
     h->sim = sim;
+    h->execs = execs_new();
     if (read_tls(h, err) < 0) {
         http_free(h);
         return NULL;
     }
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(sim->options.port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (h->cert ? MHD_USE_TLS : 0u);
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | (h->cert ? MHD_USE_TLS : 0u);
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_KEY, 0, h->key}, {MHD_OPTION_HTTPS_MEM_CERT, 0, h->cert}, {MHD_OPTION_END, 0, NULL}};
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
@@ -315,6 +336,7 @@ void http_free(struct http *h)
     for (struct connection *c = h->connections; c; c = c->next)
         if (c->suspended)
             MHD_resume_connection(c->mhd);
+    execs_free(h->execs);
     if (h->daemon)
         MHD_stop_daemon(h->daemon);
     free(h->cert);

@@ -194,6 +194,7 @@ json_t *discovery_resources(const char *group, const char *version)
         if (k->id == KIND_POD) {
             add_resource(list, k, "log", "Pod", "get");
             add_resource(list, k, "binding", "Binding", "create");
+            add_resource(list, k, "exec", "PodExecOptions", "create get");
             add_eviction(list, k);
         }
     }

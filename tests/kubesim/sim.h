@@ -48,6 +48,8 @@ struct request { /* everything borrowed, valid while the request is served */
     const struct kind *kind;
     const char *ns, *name, *sub; /* NULL where the path has none */
     bool dry_run;
+    json_t *commands; /* all values of `command`, in their order */
+    bool upgrade;     /* to a WebSocket */
 };
 
 /* route.c: serves one request, authentication and faults aside. */
@@ -85,6 +87,8 @@ void serve_sub(struct sim *sim, struct request *req, struct answer *a);
 /* eviction.c */
 void serve_eviction(struct sim *sim, struct request *req, struct object *pod, struct answer *a);
 void disruption_tick(struct sim *sim);
+/* exec.c: 101 with the rule for what the command does, or a refusal */
+void serve_exec(struct sim *sim, struct request *req, struct object *pod, struct answer *a);
 /* log.c */
 void serve_log(struct sim *sim, struct request *req, struct object *pod, struct answer *a);
 

@@ -143,7 +143,7 @@ static void serve_binding(struct sim *sim, struct request *req, struct object *o
 
 static bool known(const struct request *req)
 {
-    static const char *const of_pods[] = {"log", "eviction", "binding", NULL};
+    static const char *const of_pods[] = {"log", "eviction", "binding", "exec", NULL};
     return (str_eq(req->sub, "status") && (req->kind->flags & KIND_HAS_STATUS)) ||
            (str_eq(req->sub, "scale") && (req->kind->flags & KIND_HAS_SCALE)) ||
            (req->kind->id == KIND_POD && str_in(req->sub, of_pods));
@@ -174,6 +174,8 @@ void serve_sub(struct sim *sim, struct request *req, struct answer *a)
         serve_scale(sim, req, o, a);
     else if (str_eq(req->sub, "binding"))
         serve_binding(sim, req, o, a);
+    else if (str_eq(req->sub, "exec"))
+        serve_exec(sim, req, o, a);
     else if (str_eq(req->sub, "eviction"))
         serve_eviction(sim, req, o, a);
     else
