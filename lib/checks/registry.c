@@ -1,7 +1,8 @@
 #include "checks/registry.h"
 
 extern const struct check check_alert_cleared, check_condition, check_endpoints_ready, check_exec, check_flux_ready,
-    check_http, check_pods_ready, check_redis, check_replicas, check_rollout_complete, check_tcp;
+    check_http, check_job_succeeded, check_node_drained, check_nodes_ready, check_pods_ready, check_promql, check_redis,
+    check_replicas, check_rollout_complete, check_tcp;
 
 const struct check *const all_checks[] = {
     &check_alert_cleared,    /* alert.c */
@@ -10,7 +11,11 @@ const struct check *const all_checks[] = {
     &check_exec,             /* exec.c */
     &check_flux_ready,       /* flux.c */
     &check_http,             /* http.c */
+    &check_job_succeeded,    /* job.c */
+    &check_node_drained,     /* nodes.c */
+    &check_nodes_ready,      /* nodes_ready.c */
     &check_pods_ready,       /* pods.c */
+    &check_promql,           /* promql.c */
     &check_redis,            /* tcp.c */
     &check_replicas,         /* rollout.c */
     &check_rollout_complete, /* rollout.c */

@@ -118,11 +118,50 @@ static void done_keeps_what_the_server_wrote(void **state)
     assert_null(json_path(e, "answer", "spec", NULL));
 }
 
+static json_t *made_new(const char *method, int code)
+{
+    json_t *e = effect_new("k", method, "/apis/x", "application/json", json_object(), RECOGNISE_NAME);
+    json_object_set_new(e, "object", json_pack("{s:s, s:s, s:s}", "kind", "Job", "namespace", "n", "name", "j"));
+    json_object_set_new(e, "undo", json_pack("{s:s}", "method", "DELETE"));
+    json_object_set_new(e, "code", code ? json_integer(code) : json_null());
+    json_set_text(e, "read", "/apis/x/j");
+    return e;
+}
+
+/* A rollback deletes what the run created, and only that very object. */
+static void what_was_made_is_deleted(void **state)
+{
+    (void)state;
+    _cleanup_json_ json_t *post = made_new("POST", 0), *created = made_new("PATCH", 201),
+                          *merged = made_new("PATCH", 200), *lost = made_new("PATCH", 0);
+    _cleanup_json_ json_t *ours = object_new("u1", 1, "k"), *theirs = object_new("u1", 1, "other"),
+                          *replaced = object_new("u2", 1, "other");
+    _cleanup_json_ json_t *inverse = effect_inverse_new(post, answer_body(ours), NULL);
+    assert_string_equal(json_text(inverse, "method"), "DELETE");
+    assert_string_equal(json_text(inverse, "path"), "/apis/x/j");
+    assert_string_equal(json_text(inverse, "recognise"), "uid");
+    assert_string_equal(json_path_text(inverse, "body", "preconditions", "uid", NULL), "u1");
+    assert_string_equal(json_path_text(inverse, "object", "uid", NULL), "u1");
+    _cleanup_json_ json_t *of_apply = effect_inverse_new(created, answer_body(ours), NULL);
+    assert_string_equal(json_text(of_apply, "method"), "DELETE");
+    _cleanup_free_ char *words = NULL;
+    assert_null(effect_inverse_new(merged, answer_body(ours), &words));
+    assert_non_null(strstr(words, "whether mendd created it"));
+    assert_null(effect_inverse_new(lost, answer_body(ours), &words));
+    assert_null(effect_inverse_new(post, answer_body(theirs), &words));
+    assert_non_null(strstr(words, "another one by now"));
+    effect_done(post, answer_body(ours));
+    _cleanup_json_ json_t *of_known = effect_inverse_new(post, answer_body(theirs), NULL);
+    assert_non_null(of_known); /* a later step has put its own mark on it */
+    assert_null(effect_inverse_new(post, answer_body(replaced), &words));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(recognises_values_and_marks),
                                        cmocka_unit_test(recognises_deletes_and_creates),
                                        cmocka_unit_test(undoes_only_what_is_ours),
+                                       cmocka_unit_test(what_was_made_is_deleted),
                                        cmocka_unit_test(the_scale_subresource_carries_no_mark),
                                        cmocka_unit_test(a_field_that_was_not_there_is_removed),
                                        cmocka_unit_test(done_keeps_what_the_server_wrote)};
