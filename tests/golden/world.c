@@ -129,8 +129,10 @@ json_t *world_answer_ask(struct world *w, const json_t *q)
         return ask_alertmanagers(w, (int)json_int_or(q, "peer", 0), json_text_or(q, "path", ""));
     if (!str_eq(what, "kube")) {
         const char *url = json_text(q, "url");
-        _cleanup_free_ char *key = url ? xasprintf("%s %s", json_text_or(q, "method", "GET"), url)
-                                       : xasprintf("%s %s", what, json_text_or(q, "address", ""));
+        const char *pod = json_text(q, "pod");
+        _cleanup_free_ char *key = url   ? xasprintf("%s %s", json_text_or(q, "method", "GET"), url)
+                                   : pod ? xasprintf("%s %s/%s", what, json_text_or(q, "namespace", ""), pod)
+                                         : xasprintf("%s %s", what, json_text_or(q, "address", ""));
         json_t *answer = scripted(w, key);
         return answer ? answer : refused();
     }
