@@ -15,6 +15,7 @@
  *                                                                        {"status":0, "text":"PONG"} | {…, "integer":3}
  * | {…, "redis_error":"NOAUTH …"}
  *   {"ask":"alertmanager", "peer":0, "path":"/api/v2/alerts?…"}          {"status":200, "body":[…]}
+ *   {"ask":"prometheus", "path":"/api/v1/query?query=…"}                 {"status":200, "body":{…}}
  *   {"ask":"exec", "cluster", "namespace", "pod", "container"?, "command":[…], "stdin"?, "timeout_ms", "max"}
  *     (a command in a pod's container: core/exec.h)                      {"status":101, "exit_code":0, "stdout":"…",
  *                                                                         "stderr":"…", "truncated":false}

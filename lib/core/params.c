@@ -3,12 +3,15 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/url.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PROMQL_MAX = 4096 };
 
 static int wrong(struct error *err, const struct param *p, const char *expected, const json_t *value)
 {
@@ -277,6 +280,11 @@ static int resolve_text(const struct param *p, const json_t *value, json_t **ret
         return wrong(err, p, "the name of an object (lowercase letters, digits, - and .)", value);
     if (p->type == PARAM_KIND && !kind_valid(s))
         return wrong(err, p, "a kind such as Deployment", value);
+    struct url url;
+    if (p->type == PARAM_URL && url_parse(s, &url, err) < 0)
+        return error_prefix(err, "%s", p->name);
+    if (p->type == PARAM_PROMQL && (str_empty(s) || strlen(s) > PROMQL_MAX))
+        return wrong(err, p, "a query of at most 4096 bytes", value);
     int r = p->type == PARAM_CHOICE ? resolve_choice(p, s, value, err) : 0;
     if (r < 0)
         return r;
@@ -292,6 +300,8 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
     case PARAM_NAME:
     case PARAM_KIND:
     case PARAM_CHOICE:
+    case PARAM_PROMQL:
+    case PARAM_URL:
         return resolve_text(p, value, ret, err);
     case PARAM_BOOL:
         return resolve_bool(p, value, ret, err);

@@ -33,6 +33,8 @@ enum param_type {
     PARAM_CHOICE,      /* one of `choices` */
     PARAM_INT_OR_TEXT, /* replicas: 3, "+1", "x2" */
     PARAM_INTS,        /* one integer or a list: status: 200 or [200, 204]; always a list when an action sees it */
+    PARAM_PROMQL,      /* a query; text whose templates' values cannot change it (core/embed.h) */
+    PARAM_URL,         /* http:// or https://; templates' values are encoded where they stand (core/embed.h) */
     PARAM_ANY,         /* any JSON: a patch; templates inside its texts are expanded, keys are not */
 };
 

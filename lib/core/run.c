@@ -1,6 +1,7 @@
 /* A run's life: made, advanced by one handler a phase, ended with an outcome and a reason. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/embed.h"
 #include "core/internal.h"
 #include "core/params.h"
 #include "core/template.h"
@@ -346,7 +347,7 @@ bool run_expand(struct run *run, const struct param *params, const json_t *with,
     if (cluster && template_expand(cluster, &v, &where, err) < 0)
         return false;
     if (!selectors_ok(params, with, &v, err) || template_expand_json(with, &v, &expanded, err) < 0 ||
-        params_resolve(params, expanded, ret_with, err) < 0)
+        !embed_params(params, with, &v, expanded, err) || params_resolve(params, expanded, ret_with, err) < 0)
         return false;
     *ret_cluster = str_empty(where) ? xstrdup(run->target.cluster) : TAKE_PTR(where);
     return true;

@@ -306,6 +306,7 @@ int template_check(const char *text, const json_t *vars, unsigned flags, struct 
 struct expanding {
     const struct template_vars *vars;
     bool (*ok)(const char *value); /* NULL: any */
+    template_put put;              /* NULL: as it is */
     struct strbuf out;
     struct error *err;
 };
@@ -384,6 +385,16 @@ static void apply(const struct template_vars *v, const struct filter *f, char **
         free(args[i]);
 }
 
+/* Whether nothing of the alert is in what the expression yields. */
+static bool is_own(const struct expression *e)
+{
+    bool own = str_eq(e->var.root, "vars");
+    for (size_t i = 0; i < e->n_filters; i++)
+        for (size_t k = 0; k < e->filters[i].n_args; k++)
+            own = own && (e->filters[i].args[k].literal || str_eq(e->filters[i].args[k].var.root, "vars"));
+    return own;
+}
+
 static int expand_part(const char *literal, size_t len, const struct expression *e, void *userdata)
 {
     struct expanding *x = userdata;
@@ -401,7 +412,10 @@ static int expand_part(const char *literal, size_t len, const struct expression 
         if (x->ok && !x->ok(value))
             return error_set(x->err, -EINVAL, "%s.%s is \"%.64s\", which is no value for a label selector", e->var.root,
                              e->var.name, value);
-        strbuf_puts(&x->out, value);
+        if (!x->put)
+            strbuf_puts(&x->out, value);
+        else if ((r = x->put(&x->out, value, is_own(e), x->err)) < 0)
+            return error_prefix(x->err, "%s.%s", e->var.root, e->var.name);
     }
     if (x->out.truncated || x->out.len > TEMPLATE_MAX)
         return error_set(x->err, -E2BIG, "a template yields more than %d bytes", TEMPLATE_MAX);
@@ -411,6 +425,17 @@ static int expand_part(const char *literal, size_t len, const struct expression 
 int template_expand(const char *text, const struct template_vars *v, char **ret, struct error *err)
 {
     struct expanding x = {.vars = v, .out = {.max = TEMPLATE_MAX + 1}, .err = err};
+    int r = each_part(text, expand_part, &x, err);
+    if (r == 0)
+        *ret = strbuf_take(&x.out);
+    strbuf_free(&x.out);
+    return r;
+}
+
+int template_expand_into(const char *text, const struct template_vars *v, template_put put, char **ret,
+                         struct error *err)
+{
+    struct expanding x = {.vars = v, .put = put, .out = {.max = TEMPLATE_MAX + 1}, .err = err};
     int r = each_part(text, expand_part, &x, err);
     if (r == 0)
         *ret = strbuf_take(&x.out);

@@ -35,8 +35,8 @@ int template_expand(const char *text, const struct template_vars *v, char **ret,
 int template_check_values(const char *text, const struct template_vars *v, bool (*ok)(const char *value),
                           struct error *err);
 /* Expands a text with a syntax of its own (a URL, PromQL): `put` appends each expression's value to what was expanded
- * so far, encoded as its place wants it, or refuses it with words. `own`: it comes from `vars` alone, which the operator
- * wrote, and not from the alert. */
+ * so far, encoded as its place wants it, or refuses it with words. `own`: it comes from `vars` alone, which the
+ * operator wrote, and not from the alert. */
 typedef int (*template_put)(struct strbuf *out, const char *value, bool own, struct error *err);
 int template_expand_into(const char *text, const struct template_vars *v, template_put put, char **ret,
                          struct error *err);

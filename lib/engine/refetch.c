@@ -81,13 +81,13 @@ static void on_alerts(const struct http_result *r, void *userdata)
 
 static void ask_all(struct engine *e)
 {
-    const size_t n = clusters_n_alertmanagers(e->clusters);
+    const size_t n = endpoint_n(clusters_alertmanager(e->clusters));
     e->refetch.again = false;
     e->refetch.failed = 0;
     e->refetch.asked = e->refetch.in_flight = n;
     for (size_t i = 0; i < n; i++)
-        clusters_alertmanager_get(e->clusters, (int)i, "/api/v2/alerts?active=true&silenced=false&inhibited=false",
-                                  TIMEOUT_MS, on_alerts, e);
+        endpoint_get(clusters_alertmanager(e->clusters), (int)i,
+                     "/api/v2/alerts?active=true&silenced=false&inhibited=false", TIMEOUT_MS, on_alerts, e);
 }
 
 void refetch_alerts(struct engine *e)

@@ -152,8 +152,11 @@ static void send_question(struct sent *s, const struct out *o)
         const struct kube_exec_request req = exec_request(q, o->check ? KUBE_CHECK : KUBE_READ, o->timeout_ms);
         send_exec(s, json_text(q, "cluster"), &req);
     } else if (str_eq(ask, "alertmanager")) {
-        clusters_alertmanager(s->engine->clusters, (int)json_int_or(q, "peer", 0), json_text_or(q, "path", ""), NULL,
-                              o->timeout_ms, on_answer, s);
+        endpoint_ask(clusters_alertmanager(s->engine->clusters), (int)json_int_or(q, "peer", 0),
+                     json_text_or(q, "path", ""), NULL, o->timeout_ms, on_answer, s);
+    } else if (str_eq(ask, "prometheus")) {
+        endpoint_ask(clusters_prometheus(s->engine->clusters), 0, json_text_or(q, "path", ""), NULL, o->timeout_ms,
+                     on_answer, s);
     } else {
         probe_start(s->engine->prober, q, on_answer, s);
     }
@@ -200,8 +203,8 @@ void send_out(struct engine *e, struct out *o)
     } else if (o->type == OUT_POST && e->settings.dry_run) {
         answer_local(s, DRY_RUN);
     } else if (o->type == OUT_POST) {
-        clusters_alertmanager(e->clusters, (int)json_int_or(o->what, "peer", 0), "/api/v2/alerts",
-                              json_object_get(o->what, "alerts"), o->timeout_ms, on_answer, s);
+        endpoint_ask(clusters_alertmanager(e->clusters), (int)json_int_or(o->what, "peer", 0), "/api/v2/alerts",
+                     json_object_get(o->what, "alerts"), o->timeout_ms, on_answer, s);
     } else {
         send_question(s, o);
     }

@@ -2,6 +2,7 @@
 #include "io/websocket_internal.h"
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/text.h"
 
 #include <ctype.h>
@@ -11,17 +12,6 @@
 #include <string.h>
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-static char *base64_new(const void *data, size_t len)
-{
-    const gnutls_datum_t in = {(unsigned char *)data, (unsigned)len};
-    gnutls_datum_t out = {0};
-    if (gnutls_base64_encode2(&in, &out) < 0)
-        return xstrdup("");
-    char *copy = xstrndup((const char *)out.data, out.size);
-    gnutls_free(out.data);
-    return copy;
-}
 
 char *websocket_key_new(void)
 {
