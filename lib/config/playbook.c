@@ -90,8 +90,8 @@ const struct key playbook_keys[] = {
      .doc = "exempt: an approved run may exceed it"},
     {"class", FORM_CHOICE, offsetof(struct draft, class), .choices = class_choices,
      .doc = "security, data and infrastructure need a person; default routine"},
-    {"parallel", FORM_ABSENT, .doc = "not in this version"},
-    {"resource", FORM_ABSENT, .doc = "not in this version"},
+    {"parallel", FORM_COUNT, FIELD(parallel),
+     .doc = "a step's effects leave in waves of so many; the first that does not come back stops it"},
     {0},
 };
 

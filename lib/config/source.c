@@ -181,6 +181,8 @@ json_t *playbook_to_json(const struct playbook *p)
     json_set_text(o, "gitops", p->gitops != GITOPS_REFUSE ? gitops_choices[p->gitops] : NULL);
     json_set_text(o, "maintenance", p->maintenance_only ? "only" : NULL);
     json_set_text(o, "budget", p->budget_exempt ? "exempt" : NULL);
+    if (p->parallel > 0)
+        json_object_set_new(o, "parallel", json_integer(p->parallel));
     json_set_text(o, "class", p->class != CLASS_ROUTINE ? class_choices[p->class] : NULL);
     if (!p->ignore && p->approval_expires_ms != 30 * 60 * MSEC_PER_SEC) {
         json_t *approval = json_object();

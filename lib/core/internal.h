@@ -162,6 +162,8 @@ struct run {
     struct askset guards; /* guards again, when the step's answers are stale */
     struct askset read;   /* recognition */
     struct round round;
+    struct check_step *wave; /* the looks at what the last wave changed */
+    size_t n_wave;
     json_t *answer; /* of the effect that was sent */
 
     struct op *ops;
@@ -538,7 +540,11 @@ bool phase_step(struct core *c, struct run *run);
 bool phase_condition(struct core *c, struct run *run);
 bool phase_step_plan(struct core *c, struct run *run);
 bool phase_step_wait(struct core *c, struct run *run);
+bool step_has_pending(const struct run *run);
+/* run_wave.c */
+bool wave_is_full(const struct run *run); /* `parallel`: so many effects of this step left since the last look */
 bool phase_come_back(struct core *c, struct run *run);
+void wave_clear(struct run *run);
 void run_keep_failure(struct run *run, enum reason reason, const char *message);
 void step_failed(struct core *c, struct run *run, enum reason reason, const char *message);
 void step_verified(struct core *c, struct run *run);

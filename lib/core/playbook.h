@@ -104,6 +104,7 @@ struct playbook {
     bool budget_exempt;          /* budget: exempt; only with an approval */
     enum gitops_rule gitops;
     enum playbook_class class;
+    int parallel;                /* a step's effects leave in waves of so many; 0: no waves */
     int64_t approval_expires_ms; /* approval: {expires: 30m} */
 };
 

@@ -75,6 +75,7 @@ struct run *run_free(struct core *c, struct run *run)
         free(run->keys[i]);
     free(run->keys);
     target_clear(&run->target);
+    wave_clear(run);
     json_decref(run->effects);
     json_decref(run->ending);
     json_decref(run->record);

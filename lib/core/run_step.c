@@ -224,7 +224,7 @@ bool phase_step_wait(struct core *c, struct run *run)
 
 /* ---- after an effect ---- */
 
-static bool has_pending(const struct run *run)
+bool step_has_pending(const struct run *run)
 {
     size_t i;
     json_t *e;
@@ -240,44 +240,16 @@ bool step_effects_go_on(struct core *c, struct run *run)
     bool settle = run->current && json_bool_or(run->current, "settle_each", false);
     bool drains = run->current && json_bool_or(run->current, "drains", false) && c->drained_check.check;
     run->current = NULL;
-    if (!has_pending(run) && drains) {
+    if (!step_has_pending(run) && drains) {
         run->verify_next_us = c->now.boot_us;
         run->phase = PHASE_COME_BACK;
-    } else if (!has_pending(run)) {
+    } else if (!step_has_pending(run)) {
         step_done(c, run);
-    } else if (settle && c->ready_check.check) {
+    } else if ((settle && c->ready_check.check) || wave_is_full(run)) {
         run->verify_next_us = c->now.boot_us;
         run->phase = PHASE_COME_BACK;
     } else {
         run->phase = PHASE_SEND;
-    }
-    return true;
-}
-
-/* One by one: each must be Ready before the next is touched. After the last eviction of a drain: until all have left.
- */
-bool phase_come_back(struct core *c, struct run *run)
-{
-    const bool drains = !has_pending(run);
-    if (!run->round.active) {
-        if (c->now.boot_us < run->verify_next_us) {
-            run_wake_at(run, run->verify_next_us);
-            return false;
-        }
-        run->verify_next_us = c->now.boot_us + 2 * USEC_PER_SEC;
-        round_open(c, run, drains ? &c->drained_check : &c->ready_check, 1, c->now.boot_us + 10 * USEC_PER_SEC);
-    }
-    if (!round_done(c, run))
-        return false;
-    enum verdict v = run->round.probes[0].result.verdict;
-    _cleanup_free_ char *seen = xstrdup(run->round.probes[0].result.seen ? run->round.probes[0].result.seen : "");
-    round_close(c, run);
-    if (v == VERDICT_PASS) {
-        run->phase = PHASE_SEND;
-    } else if (c->now.boot_us >= run->step_deadline_us) {
-        _cleanup_free_ char *why = xasprintf(
-            "%s in time: %s", drains ? "the pods did not leave" : "stopped: the one before did not come back", seen);
-        step_failed(c, run, REASON_ACTION_FAILED, why);
     }
     return true;
 }

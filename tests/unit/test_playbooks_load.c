@@ -308,17 +308,6 @@ static void test_unknown_names(void **state)
             "1:1: unknown key \"playbook\" in a playbook file (did you mean \"playbooks\")");
 }
 
-static void test_keys_of_later_versions(void **state)
-{
-    (void)state;
-    static const char *const absent[] = {"parallel", "resource"};
-    for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
-        _cleanup_free_ char *text = xasprintf(HEAD TARGET STEPS "  %s: x\n", absent[i]);
-        _cleanup_free_ char *fault = xasprintf("6:3: \"%s\" is not available in this version of mendd", absent[i]);
-        REFUSES(text, fault);
-    }
-}
-
 static void test_parameters(void **state)
 {
     (void)state;
@@ -491,7 +480,6 @@ int main(void)
         cmocka_unit_test(test_source_that_cannot_be_read),
         cmocka_unit_test(test_ignore),
         cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_keys_of_later_versions),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_targets),

@@ -57,7 +57,7 @@ static void test_keys_of_later_versions_are_not(void **state)
     (void)state;
     _cleanup_json_ json_t *p = schema_playbook_new(&registry), *c = schema_config_new();
     assert_non_null(json_pointer(p, "/properties/playbooks/items/properties/verify"));
-    assert_null(json_pointer(p, "/properties/playbooks/items/properties/parallel"));
+    assert_null(json_pointer(p, "/properties/playbooks/items/properties/resource"));
     assert_non_null(json_pointer(c, "/properties/alertmanager/properties/auth/properties/basic_auth"));
     assert_null(json_pointer(c, "/properties/cluster_sets"));
     assert_true(json_is_false(json_object_get(c, "additionalProperties")));
