@@ -150,7 +150,7 @@ struct run {
     int64_t held_until_us;
     int64_t held_since_us;                /* half-way: the time that it stands still counts for no deadline */
     int64_t slot_until_us;                /* settling longer, until there is a place for the next rung */
-    int64_t acted_wall_us, ended_wall_us; /* of its first effect and its end, by the clock of today; 0: not yet */
+    int64_t acted_wall_us, ended_wall_us; /* of its latest effect and its end, by the clock of today; 0: not yet */
     int64_t restored_wall_us;             /* when the save was made that it came from */
     int settle_looks, target_tries;
     bool look_again; /* back-off before another look, not before another try */

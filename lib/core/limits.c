@@ -277,9 +277,13 @@ void limits_attempt(struct core *c, const char *key, const char *run, const char
                     bool shadow)
 {
     struct owner *o = owner_get(c, key);
-    for (size_t i = 0; i < o->n_attempts; i++)
-        if (str_eq(o->attempts[i].run, run))
-            return;
+    for (size_t i = 0; i < o->n_attempts; i++) {
+        if (!str_eq(o->attempts[i].run, run))
+            continue;
+        if (wall_us > o->attempts[i].wall_us) /* a long run counts from its latest effect */
+            o->attempts[i].wall_us = wall_us;
+        return;
+    }
     o->attempts = xreallocarray(o->attempts, o->n_attempts + 1, sizeof(*o->attempts));
     struct attempt *a = &o->attempts[o->n_attempts++];
     *a = (struct attempt){.wall_us = wall_us, .shadow = shadow, .playbook = xstrdup(playbook)};

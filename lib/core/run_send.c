@@ -80,9 +80,9 @@ static void send_now(struct core *c, struct run *run)
     if (!run->acted) {
         run->acted = true;
         record_time(c, run, "acted");
-        run->acted_wall_us = c->now.wall_us;
-        limits_note_attempt(c, run);
     }
+    run->acted_wall_us = c->now.wall_us;
+    limits_note_attempt(c, run);
     _cleanup_free_ char *what = effect_describe(e);
     record_request(run, e);
     if (attempts == 1)
