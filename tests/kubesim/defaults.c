@@ -300,8 +300,8 @@ void set_defaults(const struct sim *sim, const struct kind *kind, json_t *o)
         set_text(map_of(o, "spec"), "volumeMode", "Filesystem");
         set_text(map_of(o, "status"), "phase", "Pending");
     }
-    if (kind->id == KIND_NODE)
-        map_of(o, "spec");
+    if (kind->id == KIND_NODE && !json_bool_or(map_of(o, "spec"), "unschedulable", true)) /* false is left out */
+        json_object_del(json_object_get(o, "spec"), "unschedulable");
     if (kind->id == KIND_EVENT && !json_object_get(o, "eventTime"))
         json_object_set_new(o, "eventTime", json_null());
 }

@@ -71,19 +71,21 @@ void disruption_tick(struct sim *sim)
         refresh(sim, all[i]);
 }
 
-/* The budget that forbids it, or NULL. */
-static struct object *forbidding(struct sim *sim, const struct object *pod)
+/* The budgets that speak of the pod: how many, and one of them. */
+static size_t budgets_of(struct sim *sim, const struct object *pod, struct object **ret)
 {
     _cleanup_free_ struct object **all = NULL;
     const size_t n = store_list(sim->store, KIND_PDB, pod->ns, &all);
+    size_t found = 0;
     for (size_t i = 0; i < n; i++) {
+        if (!label_selector_matches(json_path(all[i]->json, "spec", "selector", NULL),
+                                    json_path(pod->json, "metadata", "labels", NULL)))
+            continue;
         refresh(sim, all[i]);
-        if (label_selector_matches(json_path(all[i]->json, "spec", "selector", NULL),
-                                   json_path(pod->json, "metadata", "labels", NULL)) &&
-            json_int_or(json_object_get(all[i]->json, "status"), "disruptionsAllowed", 0) <= 0)
-            return all[i];
+        *ret = all[i];
+        found++;
     }
-    return NULL;
+    return found;
 }
 
 static void fail_budget(const struct object *pdb, struct answer *a)
@@ -97,12 +99,47 @@ static void fail_budget(const struct object *pdb, struct answer *a)
                 "Cannot evict pod as it would violate the pod's disruption budget.");
 }
 
+/* The real server's answer bears no reason. */
+static void fail_budgets(struct answer *a)
+{
+    answer_json(a, 500,
+                json_pack("{s:s, s:s, s:{}, s:s, s:s, s:i}", "kind", "Status", "apiVersion", "v1", "metadata", "status",
+                          "Failure", "message",
+                          "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
+                          "support.",
+                          "code", 500));
+}
+
+/* Whether no budget stands in the way of evicting it; an answer otherwise. */
+static bool budget_allows(struct sim *sim, const struct object *pod, struct answer *a)
+{
+    const char *phase = json_path_text(pod->json, "status", "phase", NULL);
+    struct object *pdb = NULL;
+    if (str_eq(phase, "Succeeded") || str_eq(phase, "Failed") || str_eq(phase, "Pending"))
+        return true;
+    const size_t n = budgets_of(sim, pod, &pdb);
+    if (n > 1)
+        fail_budgets(a);
+    else if (n == 1 && json_int_or(json_object_get(pdb->json, "status"), "disruptionsAllowed", 0) <= 0)
+        fail_budget(pdb, a);
+    return !answered(a);
+}
+
 /* policy/v1beta1, as the real server of our likeness; policy/v1 too, as those from 1.22 on. */
-static bool check_eviction(const struct request *req, const json_t *body, const struct object *pod, struct answer *a)
+static bool check_eviction(const json_t *body, const struct object *pod, struct answer *a)
 {
     const char *name = json_path_text(body, "metadata", "name", NULL);
     const char *uid = json_path_text(body, "deleteOptions", "preconditions", "uid", NULL);
-    (void)req;
+    const char *version = json_text(body, "apiVersion"), *slash = version ? strchr(version, '/') : NULL;
+    static const char *const known[] = {"policy/v1beta1", "policy/v1", NULL};
+    if (version && !str_in(version, known)) {
+        fail_bad_request(a,
+                         "Eviction in version \"%s\" cannot be handled as a Eviction: no kind \"Eviction\" is "
+                         "registered for version \"%s\" in scheme "
+                         "\"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"",
+                         slash ? slash + 1 : version, version);
+        return false;
+    }
     if (!str_eq(name, pod->name)) {
         fail_bad_request(a, "name in URL does not match name in Eviction object");
         return false;
@@ -125,15 +162,10 @@ void serve_eviction(struct sim *sim, struct request *req, struct object *pod, st
         return;
     }
     _cleanup_json_ json_t *body = decode_body(req, a);
-    if (!body || !check_eviction(req, body, pod, a))
+    if (!body || !check_eviction(body, pod, a))
         return;
-    const char *phase = json_path_text(pod->json, "status", "phase", NULL);
-    bool ended = str_eq(phase, "Succeeded") || str_eq(phase, "Failed") || str_eq(phase, "Pending");
-    struct object *pdb = ended ? NULL : forbidding(sim, pod);
-    if (pdb) {
-        fail_budget(pdb, a);
+    if (!budget_allows(sim, pod, a))
         return;
-    }
     if (!req->dry_run)
         delete_object(sim, pod, json_int_or(json_object_get(body, "deleteOptions"), "gracePeriodSeconds", -1));
     answer_json(a, 201,
