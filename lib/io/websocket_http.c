@@ -150,7 +150,7 @@ bool websocket_unchunk(const char *raw, size_t len, struct strbuf *ret)
             return true;
         const size_t head = (size_t)(line_end - raw) + 2, there = len - head;
         strbuf_add(ret, raw + head, n < there ? (size_t)n : there);
-        if (n + 2 > there)
+        if (n > there || n + 2 > there)
             return false;
         raw += head + n + 2;
         len -= head + (size_t)n + 2;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "kube/exec_internal.h"
+#include "support/tls_server.h"
 #include "support/websocket_server.h"
 
 #include <setjmp.h>
@@ -553,6 +554,54 @@ static void freeing_the_client_answers_all(void **state)
     }
 }
 
+/* What it is asked through is the client's identity: CA, client certificate, tls-server-name. The server answers every
+ * request with what it saw. */
+static json_t *ask_tls(struct world *w, struct kube_config *config_taken)
+{
+    struct kube_client *client = NULL;
+    json_t *answer = NULL;
+    _cleanup_json_ json_t *command = json_pack("[s]", "say");
+    const struct kube_exec_request req = {.namespace = "shop", .pod = "p", .command = command, .timeout_ms = 5000};
+    config_taken->name = xstrdup("tls");
+    assert_int_equal(kube_client_new(w->event, config_taken, &client, NULL), 0);
+    kube_exec_start(client, &req, on_answer, &answer);
+    while (!answer)
+        assert_true(sd_event_run(w->event, UINT64_MAX) >= 0);
+    kube_client_free(client);
+    return answer;
+}
+
+static void tls_is_the_clients_own(void **state)
+{
+    struct world *w = *state;
+    struct tls_pair ca, pair, mine, other;
+    tls_pair_make(&ca, "ca", NULL, 10);
+    tls_pair_make(&other, "other ca", NULL, 10);
+    tls_pair_make(&pair, "kube.example", &ca, 10);
+    tls_pair_make(&mine, "mendd", &ca, 10);
+    struct tls_server *server = tls_start(&pair, &ca);
+    for (int i = 0; i < 2; i++) {
+        struct kube_config *k = xnew0(struct kube_config);
+        k->server = xasprintf("https://127.0.0.1:%d", server->port);
+        k->server_name = xstrdup("kube.example");
+        k->ca_data = xstrdup(i == 0 ? ca.crt_pem : other.crt_pem);
+        k->cert_data = xstrdup(mine.crt_pem);
+        k->key_data = xstrdup(mine.key_pem);
+        _cleanup_json_ json_t *a = ask_tls(w, k);
+        if (i == 0) {
+            assert_string_equal(json_path_text(a, "body", "sni", NULL), "kube.example");
+            assert_string_equal(json_path_text(a, "body", "client", NULL), "mendd");
+        } else {
+            assert_string_equal(json_text(a, "error"), "tls");
+        }
+    }
+    tls_stop(server);
+    tls_pair_clear(&ca);
+    tls_pair_clear(&other);
+    tls_pair_clear(&pair);
+    tls_pair_clear(&mine);
+}
+
 static void the_accept_key_is_rfc_6455s(void **state)
 {
     (void)state;
@@ -585,6 +634,7 @@ int main(void)
         T(a_refused_connection_sent_nothing),
         T(eight_run_and_the_others_wait),
         T(freeing_the_client_answers_all),
+        T(tls_is_the_clients_own),
         cmocka_unit_test(the_accept_key_is_rfc_6455s),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
