@@ -171,12 +171,18 @@ static json_t *trimmed_new(const json_t *body)
     return r;
 }
 
-void effect_done(json_t *effect, const json_t *body)
+void effect_found_done(json_t *effect, const json_t *body)
 {
     json_set_text(effect, "status", "done");
+    if (json_is_object(body))
+        json_object_set_new(effect, "answer", trimmed_new(body));
+}
+
+void effect_done(json_t *effect, const json_t *body)
+{
+    effect_found_done(effect, body);
     if (!json_is_object(body))
         return;
-    json_object_set_new(effect, "answer", trimmed_new(body));
     const char *pointer;
     json_t *change;
     json_object_foreach (json_object_get(effect, "changes"), pointer, change) {

@@ -177,11 +177,16 @@ struct run {
 
 enum op_kind { OP_ASK, OP_SEND, OP_POST, OP_NOTIFY };
 
+/* The answer to a module's question; takes answer_new. */
+typedef void (*ask_done)(struct core *c, void *owner, const json_t *question, json_t *answer_new);
+
 struct op {
     uint64_t id;
     enum op_kind kind;
     struct run *run;   /* NOTIFY: NULL */
     uint64_t delivery; /* NOTIFY: which */
+    ask_done done;     /* ASK of a module: run NULL, `owner` its own */
+    void *owner;
     struct askset *set;
     json_t *question;
     size_t peer;
@@ -231,6 +236,7 @@ enum kept {
     KEPT_MAINTENANCE,
     KEPT_ESCALATIONS,
     KEPT_SCHEDULES,
+    KEPT_CLUSTERS,
     KEPT_CLOCK,
     KEPT_COUNT
 };
@@ -242,6 +248,7 @@ struct storms;      /* storm.c */
 struct notices;     /* maintenance.c: which notices of windows were given */
 struct escalations; /* escalation.c */
 struct schedules;   /* schedule.c */
+struct cluster_watch; /* cluster_watch.c */
 
 struct core {
     const struct registry *registry;
@@ -271,6 +278,7 @@ struct core {
     struct notices *notices;
     struct escalations *escalations;
     struct schedules *schedules;
+    struct cluster_watch *watch;
     unsigned kept_dirty;  /* bits of enum kept: to be written with this call */
     int64_t desk_wake_us; /* when one of these wants a tick; boot */
     struct check_step cleared_check, ready_check,
@@ -291,6 +299,9 @@ void core_note(struct core *c, const struct run *run, enum note_level level, enu
     _printf_(5, 6);
 uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct askset *set, json_t *what_new,
                   int64_t timeout_us, bool check);
+/* A question of a module; `done` hears the answer once, unless the owner forgets its questions before. */
+void core_ask(struct core *c, json_t *question_new, int64_t timeout_us, ask_done done, void *owner);
+void core_forget_asks(struct core *c, const void *owner);
 void core_inbox_done(struct core *c, int64_t seq);
 /* The document of `kept` changed: it is written at the end of this call. */
 void core_keep(struct core *c, enum kept kept);
@@ -373,6 +384,11 @@ void breaker_lets_go(struct core *c, struct run *run); /* it waits again: anothe
 void breaker_ended(struct core *c, struct run *run);   /* with its outcome */
 /* Of an API server, to an effect or a question; anything else is passed over. */
 void breaker_answer(struct core *c, const json_t *question, const json_t *answer);
+/* The watch: nobody reaches it; it is back. Until then its breaker stays open. */
+void breaker_api_lost(struct core *c, const char *cluster);
+void breaker_api_back(struct core *c, const char *cluster);
+/* Whether questions to this cluster wait: before a run's target is known. */
+bool breaker_api_holds(const struct core *c, const char *cluster, int64_t *ret_until_us);
 bool breaker_reset(struct core *c, const char *name);  /* NULL: all; false: no such breaker is open */
 void breakers_shift(struct core *c, int64_t delta_us); /* the wall clock was set */
 void breaker_tick(struct core *c);
@@ -436,6 +452,19 @@ void schedules_free(struct core *c);
 json_t *schedules_doc_new(const struct core *c);
 int schedules_restore(struct core *c, const json_t *doc, struct error *err);
 json_t *schedules_status_new(const struct core *c);
+
+/* cluster_watch.c: clusters and sets of them are looked at; cluster_alerts.c: what is told of them */
+void cluster_watch_tick(struct core *c);
+void cluster_watch_settings(struct core *c); /* before the episodes hear of them */
+/* Its API server is known to be away: what works on it waits. */
+bool cluster_watch_lost(const struct core *c, const char *cluster);
+/* Its alert is the watch's: it ends when the watch says so, no Alertmanager knows of it. */
+bool run_is_of_watch(const struct run *run);
+void cluster_watch_free(struct core *c);
+json_t *cluster_watch_doc_new(const struct core *c);
+int cluster_watch_restore(struct core *c, const json_t *doc, struct error *err);
+json_t *watched_clusters_status_new(const struct core *c);
+json_t *cluster_sets_status_new(const struct core *c);
 
 /* command.c */
 void command_handle(struct core *c, const struct event *event);
@@ -582,6 +611,8 @@ enum seen { SEEN_DONE, SEEN_NOT_DONE, SEEN_CHANGED, SEEN_GONE, SEEN_UNKNOWN };
 enum seen effect_recognise(const json_t *effect, const json_t *answer, char **words);
 /* After a 2xx: keeps a trimmed answer and the values that the server made of it. */
 void effect_done(json_t *effect, const json_t *body);
+/* Recognised by a look, later: what stands there now may be somebody else's, so the values stay those that were sent. */
+void effect_found_done(json_t *effect, const json_t *body);
 /* "PATCH Deployment shop/api" */
 char *effect_describe(const json_t *effect);
 /* The inverse of an effect that was done, for the object as it is now; NULL: a value is no longer ours. */

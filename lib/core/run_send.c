@@ -372,7 +372,7 @@ bool phase_read(struct core *c, struct run *run)
     enum seen seen = effect_recognise(run->current, answer, &words);
     if (seen == SEEN_DONE) {
         budget_answered(c, run, run->current, false);
-        effect_done(run->current, answer_ok(answer) ? answer_body(answer) : NULL);
+        effect_found_done(run->current, answer_ok(answer) ? answer_body(answer) : NULL);
         effect_ended(c, run, true, REASON_NONE, NULL);
     } else if (seen == SEEN_NOT_DONE) {
         not_done(c, run);
