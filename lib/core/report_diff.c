@@ -78,6 +78,9 @@ static char *diff_text_new(const json_t *request, const char *object)
             add_hunk(&b, pointer, json_object_get(change, "before"), json_object_get(change, "after"));
     } else if (str_eq(method, "DELETE")) {
         strbuf_printf(&b, "--- %s\n+++ (deleted)\n", object);
+    } else if (str_eq(method, "EXEC")) {
+        strbuf_printf(&b, "+++ a command in %s\n", object);
+        add_hunk(&b, "", NULL, body);
     } else if (body && !json_is_null(body)) { /* created, or sent to where nothing can be compared */
         strbuf_printf(&b, "--- (what stood there is not recorded)\n+++ %s\n", object);
         add_hunk(&b, "", NULL, body);
