@@ -70,10 +70,17 @@ static int threshold(const struct core *c, enum breaker_kind kind)
 
 /* ---- who is held ---- */
 
+/* Of a cluster that the watch knows to be away: the watch asks, nobody else has to try. */
+static bool is_lost(const struct core *c, const struct breaker *b)
+{
+    return b->kind == BREAKER_API && cluster_watch_lost(c, b->name + strlen("api "));
+}
+
 /* Open until its time has come; the tick that says so may be a moment late. */
 enum breaker_state breaker_state(const struct core *c, const struct breaker *b)
 {
-    return b->state == BREAKER_OPEN && c->now.wall_us >= b->until_wall_us ? BREAKER_HALF_OPEN : b->state;
+    const bool over = c->now.wall_us >= b->until_wall_us && !is_lost(c, b);
+    return b->state == BREAKER_OPEN && over ? BREAKER_HALF_OPEN : b->state;
 }
 
 /* The run that tries; NULL: nobody does. */
@@ -81,6 +88,12 @@ static const struct run *prober(const struct core *c, const struct breaker *b)
 {
     const struct run *run = *b->prober ? core_find_run(c, b->prober) : NULL;
     return run && run->phase != PHASE_DONE ? run : NULL;
+}
+
+/* The playbook of a lost cluster names no target: what it does it does elsewhere. */
+static bool acts_elsewhere(const struct run *run)
+{
+    return !run->target.cluster || (run_is_of_watch(run) && run->playbook && !run->playbook->has_target);
 }
 
 bool breaker_covers(const struct breaker *b, const struct run *run)
@@ -91,7 +104,7 @@ bool breaker_covers(const struct breaker *b, const struct run *run)
     case BREAKER_PLAYBOOK:
         return run->playbook && str_eq(breaker_shown(b), run->playbook->name);
     default:
-        return run->target.cluster && str_eq(b->name + strlen("api "), run->target.cluster);
+        return !acts_elsewhere(run) && str_eq(b->name + strlen("api "), run->target.cluster);
     }
 }
 
@@ -102,12 +115,28 @@ static int64_t held_until(const struct core *c, const struct breaker *b, const s
     const struct run *tries = prober(c, b);
     switch (breaker_state(c, b)) {
     case BREAKER_OPEN:
-        return c->now.boot_us + (b->until_wall_us - c->now.wall_us);
+        return is_lost(c, b) ? INT64_MAX : c->now.boot_us + (b->until_wall_us - c->now.wall_us);
     case BREAKER_HALF_OPEN:
         return tries && tries != run ? INT64_MAX : 0;
     default:
         return 0;
     }
+}
+
+/* Half-open, any question may show that it is well again. */
+bool breaker_api_holds(const struct core *c, const char *cluster, int64_t *ret_until_us)
+{
+    struct breaker *b = NULL;
+    _cleanup_free_ char *key = breaker_key_new(BREAKER_API, cluster);
+    *ret_until_us = INT64_MAX;
+    if (cluster_watch_lost(c, cluster))
+        return true;
+    if (c->breakers)
+        HASH_FIND_STR(c->breakers->list, key, b);
+    if (!b || threshold(c, BREAKER_API) <= 0 || breaker_state(c, b) != BREAKER_OPEN)
+        return false;
+    *ret_until_us = c->now.boot_us + (b->until_wall_us - c->now.wall_us);
+    return true;
 }
 
 bool breaker_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_name)
@@ -119,6 +148,10 @@ bool breaker_holds(const struct core *c, const struct run *run, int64_t *ret_unt
             continue;
         *ret_until_us = longest = until;
         *ret_name = breaker_shown(b);
+    }
+    if (longest < INT64_MAX && !acts_elsewhere(run) && cluster_watch_lost(c, run->target.cluster)) {
+        *ret_until_us = longest = INT64_MAX;
+        *ret_name = run->target.cluster;
     }
     return longest > 0;
 }
@@ -186,7 +219,7 @@ void breaker_close(struct core *c, struct breaker *b)
 static void open_breaker(struct core *c, struct breaker *b, const struct run *run)
 {
     char within[TIME_TEXT_MAX], until[TIME_TEXT_MAX];
-    bool again = b->state != BREAKER_CLOSED;
+    const bool lost = is_lost(c, b), again = !lost && b->state != BREAKER_CLOSED;
     if (!again)
         b->doublings = 0;
     else if (b->doublings < DOUBLINGS_MAX)
@@ -195,6 +228,11 @@ static void open_breaker(struct core *c, struct breaker *b, const struct run *ru
     b->until_wall_us = c->now.wall_us + (c->settings->breaker.open_ms << b->doublings) * USEC_PER_MSEC;
     nobody_tries(c, b);
     core_wake_at(c, c->now.boot_us + (b->until_wall_us - c->now.wall_us));
+    if (lost) {
+        core_note(c, run, NOTE_WARN, REASON_BREAKER_OPEN, "breaker \"%s\" is open until the cluster is back",
+                  breaker_shown(b));
+        return;
+    }
     const char *name = breaker_shown(b), *what = b->kind == BREAKER_API ? "faults of the API server" : "failed runs";
     time_format_seconds(b->until_wall_us, until);
     duration_format(c->settings->breaker.within_ms, within);
@@ -307,6 +345,26 @@ void breaker_answer(struct core *c, const json_t *question, const json_t *answer
         breaker_close(c, b);
 }
 
+void breaker_api_lost(struct core *c, const char *cluster)
+{
+    if (threshold(c, BREAKER_API) <= 0)
+        return;
+    struct breaker *b = breaker_get(c, BREAKER_API, cluster);
+    if (breaker_state(c, b) == BREAKER_OPEN && b->until_wall_us > c->now.wall_us)
+        return;
+    open_breaker(c, b, NULL);
+}
+
+void breaker_api_back(struct core *c, const char *cluster)
+{
+    struct breaker *b = NULL;
+    _cleanup_free_ char *key = breaker_key_new(BREAKER_API, cluster);
+    if (c->breakers)
+        HASH_FIND_STR(c->breakers->list, key, b);
+    if (b && b->state != BREAKER_CLOSED)
+        breaker_close(c, b);
+}
+
 /* ---- time ---- */
 
 void breaker_tick(struct core *c)
@@ -314,6 +372,8 @@ void breaker_tick(struct core *c)
     for (struct breaker *b = c->breakers ? c->breakers->list : NULL; b; b = b->hh.next) {
         if (b->state != BREAKER_OPEN)
             continue;
+        if (is_lost(c, b))
+            continue; /* the watch says when it is over */
         if (breaker_state(c, b) == BREAKER_OPEN) {
             core_wake_at(c, c->now.boot_us + (b->until_wall_us - c->now.wall_us));
             continue;

@@ -41,6 +41,7 @@ struct core *core_free(struct core *c)
     storms_free(c);
     escalations_free(c);
     schedules_free(c);
+    cluster_watch_free(c);
     free(c->heap);
     json_decref(c->cleared_check.with);
     json_decref(c->ready_check.with);
@@ -105,6 +106,14 @@ static void handle_answer(struct core *c, const struct event *event)
     }
     if (op->kind == OP_ASK || op->kind == OP_SEND)
         breaker_answer(c, op->question, answer);
+    if (op->done) {
+        _cleanup_json_ json_t *question = json_incref(op->question);
+        ask_done done = op->done;
+        void *owner = op->owner;
+        op_free(c, op);
+        done(c, owner, question, answer);
+        return;
+    }
     if (op->kind == OP_POST) {
         settle_posted(c, run, op->peer, answer);
         json_decref(answer);
@@ -128,6 +137,7 @@ static void handle_tick(struct core *c)
         pause_tick(c);
         maintenance_tick(c);
         schedule_tick(c);
+        cluster_watch_tick(c);
         breaker_tick(c);
         storm_tick(c);
         escalation_tick(c);
@@ -248,6 +258,7 @@ void core_handle(struct core *c, const struct event *event, struct now now, stru
         break;
     case EVENT_SETTINGS:
         c->settings = event->settings;
+        cluster_watch_settings(c);
         episode_settings(c);
         c->recheck = true; /* what held a run may be gone from the configuration */
         core_wake_at(c, c->now.boot_us);
@@ -314,6 +325,8 @@ json_t *core_status_new(const struct core *c, struct now now)
     json_object_set_new(s, "storms", storms_status_new(c));
     json_object_set_new(s, "escalations", escalations_status_new(c));
     json_object_set_new(s, "schedules", schedules_status_new(c));
+    json_object_set_new(s, "watched_clusters", watched_clusters_status_new(c));
+    json_object_set_new(s, "cluster_sets", cluster_sets_status_new(c));
     for (const struct run *run = c->runs; run; run = run->hh_id.next) {
         if (run->phase != PHASE_HELD)
             continue;

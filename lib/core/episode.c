@@ -117,7 +117,10 @@ static void decide(struct core *c, struct run *run)
 static void handle_resolved(struct core *c, struct run *run)
 {
     record_time(c, run, "resolved");
-    record_event(c, run, run->storm ? "the storm is over" : "Alertmanager reports the alert resolved");
+    record_event(c, run,
+                 run->storm             ? "the storm is over"
+                 : run_is_of_watch(run) ? "mendd sees that it is over"
+                                        : "Alertmanager reports the alert resolved");
     run->cleared = true;
     run_dirty(c, run);
     escalation_cleared(c, run->id);

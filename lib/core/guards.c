@@ -129,6 +129,10 @@ static enum guard_answer breaker(struct core *c, struct run *run, struct askset 
     int64_t until_us = INT64_MAX;
     if (!breaker_holds(c, run, &until_us, &name))
         return GUARD_PASS;
+    if (until_us == INT64_MAX && cluster_watch_lost(c, run->target.cluster))
+        return guard_hold(
+            ret, REASON_BREAKER_OPEN, NULL, until_us,
+            xasprintf("cluster %s is away: what works on it waits until it is back", run->target.cluster));
     return guard_hold(ret, REASON_BREAKER_OPEN, NULL, until_us,
                       xasprintf("breaker \"%s\" is open: too much failed a short while ago", name));
 }

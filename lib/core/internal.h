@@ -241,13 +241,13 @@ enum kept {
     KEPT_COUNT
 };
 
-struct pauses;      /* pause.c */
-struct breakers;    /* breaker.c */
-struct budgets;     /* budget.c */
-struct storms;      /* storm.c */
-struct notices;     /* maintenance.c: which notices of windows were given */
-struct escalations; /* escalation.c */
-struct schedules;   /* schedule.c */
+struct pauses;        /* pause.c */
+struct breakers;      /* breaker.c */
+struct budgets;       /* budget.c */
+struct storms;        /* storm.c */
+struct notices;       /* maintenance.c: which notices of windows were given */
+struct escalations;   /* escalation.c */
+struct schedules;     /* schedule.c */
 struct cluster_watch; /* cluster_watch.c */
 
 struct core {
@@ -611,7 +611,8 @@ enum seen { SEEN_DONE, SEEN_NOT_DONE, SEEN_CHANGED, SEEN_GONE, SEEN_UNKNOWN };
 enum seen effect_recognise(const json_t *effect, const json_t *answer, char **words);
 /* After a 2xx: keeps a trimmed answer and the values that the server made of it. */
 void effect_done(json_t *effect, const json_t *body);
-/* Recognised by a look, later: what stands there now may be somebody else's, so the values stay those that were sent. */
+/* Recognised by a look, later: what stands there now may be somebody else's, so the values stay those that were sent.
+ */
 void effect_found_done(json_t *effect, const json_t *body);
 /* "PATCH Deployment shop/api" */
 char *effect_describe(const json_t *effect);

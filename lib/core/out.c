@@ -103,12 +103,32 @@ uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct ask
     return op->id;
 }
 
+static struct op *find_op(struct core *c, uint64_t id)
+{
+    struct op *op = NULL;
+    HASH_FIND(hh, c->ops, &id, sizeof(id), op);
+    return op;
+}
+
+void core_ask(struct core *c, json_t *question_new, int64_t timeout_us, ask_done done, void *owner)
+{
+    struct op *op = find_op(c, core_out(c, NULL, OP_ASK, NULL, question_new, timeout_us, false));
+    op->done = done;
+    op->owner = owner;
+}
+
+void core_forget_asks(struct core *c, const void *owner)
+{
+    struct op *op, *next;
+    HASH_ITER (hh, c->ops, op, next)
+        if (op->done && op->owner == owner)
+            op_free(c, op);
+}
+
 void core_notify(struct core *c, uint64_t delivery, json_t *notice_new)
 {
     uint64_t id = core_out(c, NULL, OP_NOTIFY, NULL, notice_new, NOTIFY_TIMEOUT_MS * USEC_PER_MSEC, false);
-    struct op *op = NULL;
-    HASH_FIND(hh, c->ops, &id, sizeof(id), op);
-    op->delivery = delivery;
+    find_op(c, id)->delivery = delivery;
 }
 
 void op_free(struct core *c, struct op *op)
@@ -152,12 +172,14 @@ static const char *const kept_keys[KEPT_COUNT] = {
     [KEPT_BUDGETS] = "budgets",         [KEPT_STORMS] = "storms",
     [KEPT_MAINTENANCE] = "maintenance", [KEPT_ESCALATIONS] = "escalations",
     [KEPT_SCHEDULES] = "schedules",     [KEPT_CLOCK] = "clock",
+    [KEPT_CLUSTERS] = "clusters",
 };
 static json_t *(*const kept_docs[KEPT_COUNT])(const struct core *c) = {
     [KEPT_PAUSES] = pauses_doc_new,           [KEPT_BREAKERS] = breakers_doc_new,
     [KEPT_BUDGETS] = budgets_doc_new,         [KEPT_STORMS] = storms_doc_new,
     [KEPT_MAINTENANCE] = maintenance_doc_new, [KEPT_ESCALATIONS] = escalations_doc_new,
     [KEPT_SCHEDULES] = schedules_doc_new,     [KEPT_CLOCK] = limits_clock_doc_new,
+    [KEPT_CLUSTERS] = cluster_watch_doc_new,
 };
 
 void core_keep_doc(struct core *c, const char *key, json_t *doc_new)
@@ -186,7 +208,7 @@ int core_restore_kept(struct core *c, const char *key, const json_t *doc, struct
         [KEPT_PAUSES] = pauses_restore,           [KEPT_BREAKERS] = breakers_restore,
         [KEPT_BUDGETS] = budgets_restore,         [KEPT_STORMS] = storms_restore,
         [KEPT_MAINTENANCE] = maintenance_restore, [KEPT_SCHEDULES] = schedules_restore,
-        [KEPT_CLOCK] = limits_clock_restore,
+        [KEPT_CLOCK] = limits_clock_restore,      [KEPT_CLUSTERS] = cluster_watch_restore,
     };
     for (int i = 0; i < KEPT_COUNT; i++)
         if (restore[i] && str_eq(kept_keys[i], key))

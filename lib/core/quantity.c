@@ -16,6 +16,8 @@ static const struct suffix {
     double factor;
 } suffixes[] = {
     {"", 1},
+    {"n", 1e-9}, /* as the metrics server writes CPU */
+    {"u", 1e-6},
     {"m", 1e-3},
     {"k", 1e3},
     {"M", 1e6},

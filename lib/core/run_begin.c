@@ -108,10 +108,36 @@ static void keep_target(struct core *c, struct run *run, struct target *found)
     run_dirty(c, run);
 }
 
+/* Before the target is looked up its cluster is known: with its API server known to be away there is nobody to ask. */
+static bool hold_without_api(struct core *c, struct run *run)
+{
+    _cleanup_free_ char *cluster = NULL;
+    int64_t until_us = INT64_MAX;
+    const struct target_spec *spec = &run->playbook->target;
+    const struct template_vars v = {.labels = json_object_get(run->alert, "labels"),
+                                    .annotations = json_object_get(run->alert, "annotations"),
+                                    .vars = run->playbook->vars};
+    if (!run->playbook->has_target)
+        return false;
+    if (!spec->cluster || template_expand(spec->cluster, &v, &cluster, NULL) < 0 || str_empty(cluster))
+        str_replace(&cluster, c->settings->default_cluster);
+    if (!breaker_api_holds(c, cluster, &until_us))
+        return false;
+    struct guard_result g;
+    guard_hold(&g, REASON_BREAKER_OPEN, NULL, until_us,
+               xasprintf("the API server of cluster %s is away: decided again when it is back", cluster));
+    str_replace(&run->target.cluster, cluster); /* what waits must say for whom */
+    run_hold(c, run, &g);
+    guard_result_clear(&g);
+    return true;
+}
+
 bool phase_target(struct core *c, struct run *run)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     struct target found = {0};
+    if (run->set.in_flight == 0 && hold_without_api(c, run))
+        return true;
     if (c->now.boot_us < run->backoff_us) {
         run_wake_at(run, run->backoff_us);
         return false;

@@ -8,10 +8,16 @@
 #include "base/text.h"
 #include "core/internal.h"
 
+/* Its alert is over when mendd says so: a storm (storm.c), a cluster (cluster_watch.c). */
+static bool ends_from_within(const struct run *run)
+{
+    return run->storm || run_is_of_watch(run);
+}
+
 static bool posts(const struct core *c, const struct run *run)
 {
     enum resolve_mode m = run->playbook->resolve;
-    if (run->healthy || run->storm) /* a storm is over when mendd says so (storm.c) */
+    if (run->healthy || ends_from_within(run))
         return false;
     return m == RESOLVE_POST || (m == RESOLVE_DEFAULT && !c->settings->has_prometheus);
 }
@@ -155,7 +161,7 @@ static bool still_firing(struct core *c, struct run *run)
 
 static bool settle_over(struct core *c, struct run *run)
 {
-    bool fires = run->last_look == VERDICT_FAIL || run->refired || run->storm;
+    bool fires = run->last_look == VERDICT_FAIL || run->refired || ends_from_within(run);
     char text[TIME_TEXT_MAX];
     duration_format(run->playbook->settle_ms, text);
     if (run->healthy && (fires || c->settings->n_alertmanagers > 0)) {
@@ -204,11 +210,14 @@ static bool post_in_flight(const struct run *run)
 bool phase_settle(struct core *c, struct run *run)
 {
     if (run->cleared)
-        return resolved(c, run, run->storm ? "the storm is over" : "Alertmanager reports the alert resolved");
+        return resolved(c, run,
+                        run->storm             ? "the storm is over"
+                        : run_is_of_watch(run) ? "mendd sees that it is over"
+                                               : "Alertmanager reports the alert resolved");
     post(c, run);
     if (run->round.active)
         return round_done(c, run) && looked(c, run);
-    bool can_look = c->cleared_check.check && c->settings->n_alertmanagers > 0 && !run->storm;
+    bool can_look = c->cleared_check.check && c->settings->n_alertmanagers > 0 && !ends_from_within(run);
     if (!can_look && c->now.boot_us >= run->settle_deadline_us)
         return settle_over(c, run);
     int64_t next = can_look ? run->settle_next_us : run->settle_deadline_us;

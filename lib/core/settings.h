@@ -76,6 +76,32 @@ struct schedule_entry {
     bool catch_up;  /* what was slept through comes once, late */
 };
 
+/* A cluster that is looked at (core/cluster_watch.h): down after it was away for so long. */
+struct watched_cluster {
+    char *name;
+    int64_t interval_ms, unavailable_after_ms;
+};
+
+/* Two clusters that stand in for each other. */
+struct cluster_set {
+    char *name, *primary, *secondary;
+    char *provider_status; /* where their provider says how it is; or NULL */
+    bool enabled;
+    int nodes_per_side;                   /* fewer ready ones are too few; 0: any number will do */
+    int capacity_warn, capacity_critical; /* percent */
+    int64_t unavailable_after_ms;
+};
+
+/* Where the action `backup` keeps what is about to be changed: beside it in the cluster, or in a folder of mendd's host.
+ * A Secret is always kept in a Secret beside it. */
+enum backup_to { BACKUP_CONFIGMAP, BACKUP_SECRET, BACKUP_FOLDER };
+#define BACKUP_RETENTION_MS (INT64_C(30) * 24 * 3600 * 1000)
+struct backup_settings {
+    int to; /* enum backup_to */
+    char *folder;
+    int64_t retention_ms; /* what is older goes when the same object is kept again */
+};
+
 /* What mendd never touches: where it runs itself. NULL: not known (not in a cluster). */
 struct self {
     char *cluster, *namespace, *pod, *node;
@@ -99,5 +125,9 @@ struct settings {
     struct escalation_settings escalation;
     struct schedule_entry *schedules;
     size_t n_schedules;
+    struct watched_cluster *watched;
+    size_t n_watched;
+    struct cluster_set *cluster_sets;
+    size_t n_cluster_sets;
     struct self self;
 };
