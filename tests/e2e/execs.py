@@ -93,8 +93,8 @@ def playbook(**more):
     return {**book, **more}
 
 
-class Execs:
-    """The cases; `prepare` gives (cluster, namespace, mendd's kubeconfig), `sent` the commands that reached a pod."""
+class World:
+    """`prepare` gives (cluster, namespace, mendd's kubeconfig), `sent` the commands that reached a pod."""
 
     audit_s = 0  # how late the log may be in which `sent` looks
 
@@ -118,6 +118,8 @@ class Execs:
     def evidence(self, record, word):
         return next(e for e in record["evidence"] if word in e["name"])
 
+
+class Execs(World):
     def test_a_command_runs_once_and_its_output_is_kept(self):
         record = self.run_playbook(verify={"timeout": "10s", "interval": "200ms", "for": "0s", "checks": [
             {"check": "exec", "with": {"command": ["redis-cli", "PING"], "expect": "PONG"}},

@@ -14,7 +14,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import test_real  # noqa: E402  (its cases are not taken over: only the classes of this module's own are run)
 
 
-class RealExec(execs.Execs, test_real.Real):
+class Space(execs.World):
+    """On the real server: mendd as the user `mendd`, the test as its admin."""
+
     def prepare(self):
         return self.admin, self.ns, self.as_mendd.kubeconfig
 
@@ -29,6 +31,39 @@ class RealExec(execs.Execs, test_real.Real):
             if of.get("subresource") == "exec" and of.get("namespace") == self.ns and word in words:
                 found[e["auditID"]] = words
         return found
+
+
+class RealExec(Space, execs.Execs, test_real.Real):
+    pass
+
+
+class Rights(Space, test_real.Real):
+    """Only what a playbook with exec needs; the cases above run with everything allowed."""
+
+    def grant(self, name, *rules):
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        self.admin.call("DELETE", f"{rbac}/clusterrolebindings/mendd-e2e")
+        self.admin.create({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": self.ns + name},
+                           "rules": [{"apiGroups": groups, "resources": resources, "verbs": verbs} for groups, resources, verbs in rules]})
+        self.admin.create({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": self.ns + name},
+                           "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": self.ns + name},
+                           "subjects": [{"kind": "User", "name": "mendd", "apiGroup": "rbac.authorization.k8s.io"}]})
+        for kind in ("clusterrolebindings", "clusterroles"):
+            self.addCleanup(self.admin.call, "DELETE", f"{rbac}/{kind}/{self.ns}{name}")
+
+    LOOK = (["", "apps", "policy", "autoscaling"], ["deployments", "replicasets", "pods", "namespaces"], ["get", "list"])
+
+    def test_without_the_right_nothing_runs_and_the_message_says_which(self):
+        self.grant("-look", self.LOOK)
+        record = self.run_playbook()
+        self.assertEqual((record["outcome"], record["reason"], record["escalated"]), ("failed", "forbidden", True))
+        self.assertRegex(record["message"], 'User "mendd" cannot get resource "pods/exec"')
+        self.assertIn("cannot get resource", record["evidence"][0]["text"])
+
+    def test_get_and_create_on_pods_exec_are_enough(self):
+        self.grant("-exec", self.LOOK, ([""], ["pods/exec"], ["get", "create"]))
+        record = self.run_playbook()
+        self.assertEqual({c["verdict"] for c in record["checks"]}, {"pass"}, json.dumps(h.brief(record), indent=1))
 
 
 class Contract(test_real.Real):
