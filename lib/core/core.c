@@ -189,6 +189,7 @@ static void look_at_clocks(struct core *c, struct now now)
         bool stalled = c->heap_n > 0 && now.boot_us - c->heap[0]->wake_us > STALL_US;
         if (jumped) {
             limits_shift(c, jump);
+            pauses_shift(c, jump);
             budgets_shift(c, jump);
             breakers_shift(c, jump);
             c->desk_wake_us = now.boot_us; /* windows, expiries: by the new clock */

@@ -363,6 +363,7 @@ struct run *episode_internal(struct core *c, const json_t *labels, const json_t 
 bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_reason);
 void pause_command(struct core *c, const struct event *event, bool on);
 void pause_tick(struct core *c);
+void pauses_shift(struct core *c, int64_t delta_us);
 void pauses_free(struct core *c);
 json_t *pauses_doc_new(const struct core *c);
 int pauses_restore(struct core *c, const json_t *doc, struct error *err);

@@ -190,10 +190,37 @@ void pause_command(struct core *c, const struct event *event, bool on)
     command_reply(c, event->command.ticket, 200, NULL, NULL, "resumed: %s", words);
 }
 
+/* "For an hour" is an hour that passes, whatever is done to the clock. */
+void pauses_shift(struct core *c, int64_t delta_us)
+{
+    for (size_t i = 0; c->pauses && i < c->pauses->n; i++) {
+        struct pause *p = &c->pauses->list[i];
+        p->since_wall_us += delta_us;
+        if (p->until_wall_us != INT64_MAX)
+            p->until_wall_us += delta_us;
+    }
+    if (c->pauses && c->pauses->n > 0)
+        core_keep(c, KEPT_PAUSES);
+}
+
+/* A beginning in the future: the clock was set back while mendd was down. It cannot be told by how much, but no pause is
+ * longer than it was meant to be. */
+static void no_longer_than_meant(struct core *c, struct pause *p)
+{
+    int64_t ahead_us = p->since_wall_us - c->now.wall_us;
+    if (ahead_us <= USEC_PER_SEC)
+        return;
+    p->since_wall_us -= ahead_us;
+    if (p->until_wall_us != INT64_MAX)
+        p->until_wall_us -= ahead_us;
+    core_keep(c, KEPT_PAUSES);
+}
+
 void pause_tick(struct core *c)
 {
     for (size_t i = c->pauses ? c->pauses->n : 0; i-- > 0;) {
         struct pause *p = &c->pauses->list[i];
+        no_longer_than_meant(c, p);
         if (p->until_wall_us > c->now.wall_us) {
             core_wake_at(c, ends_boot_us(c, p));
             continue;
