@@ -1,99 +1,7 @@
-/* Commands in containers (lib/kube/exec.c over lib/io/websocket.c) against a scripted WebSocket server. */
-#include "base/alloc.h"
-#include "base/clock.h"
-#include "base/text.h"
-#include "kube/exec_internal.h"
+/* Commands in containers (lib/kube/exec.c over lib/io/websocket.c): what comes back, whose identity asks, how many run.
+ */
+#include "support/exec_world.h"
 #include "support/tls_server.h"
-#include "support/websocket_server.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#define V4 "v4.channel.k8s.io"
-#define V5 "v5.channel.k8s.io"
-#define SUCCESS "{\"metadata\":{},\"status\":\"Success\"}"
-
-struct world {
-    sd_event *event;
-    struct kube_client *client;
-    struct ws_server *server;
-    char token_path[64];
-};
-
-static void write_token(const char *path, const char *token)
-{
-    FILE *f = fopen(path, "w");
-    fputs(token, f);
-    fclose(f);
-}
-
-static int setup(void **state)
-{
-    struct world *w = xnew0(struct world);
-    strcpy(w->token_path, "/tmp/mendd-token-XXXXXX");
-    close(mkstemp(w->token_path));
-    write_token(w->token_path, "old-token\n");
-    assert_true(sd_event_new(&w->event) >= 0);
-    w->server = ws_start();
-    struct kube_config *k = xnew0(struct kube_config);
-    k->name = xstrdup("test");
-    k->server = xasprintf("http://127.0.0.1:%d/prefix", w->server->port);
-    k->token_file = xstrdup(w->token_path);
-    assert_int_equal(kube_client_new(w->event, k, &w->client, NULL), 0);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    kube_client_free(w->client);
-    ws_stop(w->server);
-    sd_event_unref(w->event);
-    unlink(w->token_path);
-    free(w);
-    return 0;
-}
-
-static void on_answer(json_t *answer_new, void *userdata)
-{
-    json_t **ret = userdata;
-    assert_null(*ret);
-    *ret = answer_new;
-}
-
-static void start(struct world *w, struct kube_exec_request req, json_t **ret)
-{
-    _cleanup_json_ json_t *command = json_pack("[s, s]", "say", "a b/\xc3\xa4&c");
-    req.class = KUBE_WRITE;
-    req.namespace = req.namespace ? req.namespace : "shop";
-    req.pod = "redis-0";
-    req.command = req.command ? req.command : command;
-    kube_exec_start(w->client, &req, on_answer, ret);
-    assert_null(*ret); /* never from within */
-}
-
-static json_t *run_script(struct world *w, ws_script script, struct kube_exec_request req)
-{
-    json_t *answer = NULL;
-    w->server->script = script;
-    start(w, req, &answer);
-    while (!answer)
-        assert_true(sd_event_run(w->event, UINT64_MAX) >= 0);
-    return answer;
-}
-
-static void expect_error(struct world *w, ws_script script, const char *error, const char *words)
-{
-    _cleanup_json_ json_t *a = run_script(w, script, (struct kube_exec_request){.timeout_ms = 5000});
-    if (!str_eq(json_text(a, "error"), error) || !strstr(json_text_or(a, "message", ""), words))
-        fail_msg("%s: %s", json_text_or(a, "error", "no error"), json_text_or(a, "message", ""));
-}
 
 /* ---- what goes well ---- */
 
@@ -111,7 +19,7 @@ static void says_hello(struct ws_connection *c)
 
 static void answers_with_both_streams(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     _cleanup_json_ json_t *a = run_script(w, says_hello, (struct kube_exec_request){.container = "main"});
     assert_int_equal(json_int_or(a, "status", 0), 101);
     assert_int_equal(json_int_or(a, "exit_code", -1), 0);
@@ -194,7 +102,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void keeps_the_beginning_of_ten_megabytes(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     int ticks = 0;
     sd_event_source *timer = NULL;
     sd_event_add_time_relative(w->event, &timer, CLOCK_MONOTONIC, 1000, 1, on_tick, &ticks);
@@ -242,7 +150,7 @@ static void reads_stdin(struct ws_connection *c)
 
 static void hands_over_stdin_and_its_end(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     _cleanup_json_ json_t *a = run_script(w, reads_stdin, (struct kube_exec_request){.input = "SELECT 1;"});
     assert_int_equal(json_int_or(a, "exit_code", -1), 0);
     assert_string_equal(json_text(a, "stdout"), "SELECT 1;");
@@ -268,194 +176,12 @@ static void does_not_wait_long_for_the_close(void **state)
     assert_true(kube_monotonic_us() - before_us < 5 * USEC_PER_SEC);
 }
 
-/* ---- what goes wrong ---- */
-
-static void closes_without_status(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, V4);
-    ws_message(c, 1, "half");
-    ws_close(c);
-}
-
-static void dies(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, V4);
-    ws_message(c, 1, "half");
-}
-
-static void sends_half_a_status(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, V4);
-    ws_message(c, 3, "{\"status\":\"Succ");
-    ws_close(c);
-}
-
-static void no_status_is_a_failure(void **state)
-{
-    expect_error(*state, closes_without_status, "protocol",
-                 "exec in shop/redis-0: the connection closed without a status");
-    expect_error(*state, sends_half_a_status, "protocol", "without a status");
-    expect_error(*state, dies, "reset", "without a close frame");
-    _cleanup_json_ json_t *a = run_script(*state, closes_without_status, (struct kube_exec_request){0});
-    assert_string_equal(json_text(a, "stdout"), "half");
-    assert_null(json_object_get(a, "exit_code"));
-    assert_null(json_object_get(a, "sent"));
-}
+/* ---- identity, bounds, lifetime ---- */
 
 static void hangs(struct ws_connection *c)
 {
     ws_upgrade(c, NULL, V4);
-    ws_message(c, 1, "begun");
     ws_wait(c);
-}
-
-static void never_answers(struct ws_connection *c)
-{
-    ws_wait(c);
-}
-
-static void a_hang_ends_with_the_time(void **state)
-{
-    struct world *w = *state;
-    _cleanup_json_ json_t *a = run_script(w, hangs, (struct kube_exec_request){.timeout_ms = 150});
-    assert_string_equal(json_text(a, "error"), "timeout");
-    assert_non_null(strstr(json_text(a, "message"), "no end within 15"));
-    assert_string_equal(json_text(a, "stdout"), "begun");
-    assert_null(json_object_get(a, "sent"));
-    _cleanup_json_ json_t *b = run_script(w, never_answers, (struct kube_exec_request){.timeout_ms = 150});
-    assert_non_null(strstr(json_text(b, "message"), "no answer within 15"));
-    assert_null(json_object_get(b, "stdout"));
-}
-
-static void wrong_accept(struct ws_connection *c)
-{
-    ws_upgrade(c, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", V4);
-    ws_message(c, 3, SUCCESS);
-    ws_close(c);
-}
-
-static void wrong_protocol(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, "chat");
-    ws_message(c, 3, SUCCESS);
-    ws_close(c);
-}
-
-static void masks(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, V4);
-    ws_frame(c, 0x82, "\3" SUCCESS, strlen(SUCCESS) + 1, true);
-    ws_wait(c);
-}
-
-static void too_large(struct ws_connection *c)
-{
-    const unsigned char head[] = {0x82, 127, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 1};
-    ws_upgrade(c, NULL, V4);
-    ws_raw(c, head, sizeof(head));
-    ws_wait(c);
-}
-
-static void reserved(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, V4);
-    ws_frame(c, 0xc2, "\1x", 2, false); /* RSV1: an extension that nobody agreed on */
-    ws_wait(c);
-}
-
-static void long_status(struct ws_connection *c)
-{
-    char piece[8193];
-    memset(piece, ' ', sizeof(piece));
-    piece[0] = 3;
-    ws_upgrade(c, NULL, V4);
-    for (int i = 0; i < 20; i++)
-        ws_frame(c, 0x82, piece, sizeof(piece), false);
-    ws_wait(c);
-}
-
-static void speaks_smtp(struct ws_connection *c)
-{
-    ws_text(c, "220 mail ESMTP\r\n\r\n");
-    ws_wait(c);
-}
-
-static void endless_head(struct ws_connection *c)
-{
-    char line[1024];
-    memset(line, 'a', sizeof(line));
-    ws_text(c, "HTTP/1.1 101 x\r\n");
-    for (int i = 0; i < 100; i++)
-        ws_raw(c, line, sizeof(line));
-    ws_wait(c);
-}
-
-static void breaches_end_it(void **state)
-{
-    expect_error(*state, wrong_accept, "protocol", "Sec-WebSocket-Accept does not belong");
-    expect_error(*state, wrong_protocol, "protocol", "none of the subprotocols");
-    expect_error(*state, masks, "protocol", "against its protocol");
-    expect_error(*state, reserved, "protocol", "against its protocol");
-    expect_error(*state, too_large, "too_large", "a WebSocket frame of more than 1048576 bytes");
-    expect_error(*state, long_status, "too_large", "more came over the WebSocket than is taken");
-    expect_error(*state, speaks_smtp, "protocol", "does not speak HTTP/1.1");
-    expect_error(*state, endless_head, "protocol", "the head of the answer does not end");
-}
-
-static void refuses(struct ws_connection *c)
-{
-    static const char body[] = "{\"kind\":\"Status\",\"message\":\"pods \\\"redis-0\\\" is forbidden\",\"code\":403}";
-    _cleanup_free_ char *text = xasprintf("HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
-                                          "Content-Length: %zu\r\n\r\n%s",
-                                          strlen(body), body);
-    ws_text(c, text);
-    ws_wait(c); /* it keeps the connection */
-}
-
-static void refuses_in_chunks(struct ws_connection *c)
-{
-    ws_text(c, "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"kind\":\"Status\"\r\n");
-    ws_text(c, "1;x=y\r\n}\r\n0\r\n\r\n");
-    ws_wait(c);
-}
-
-static void refuses_and_closes(struct ws_connection *c)
-{
-    ws_text(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n<html>sorry");
-}
-
-static void a_refusal_is_an_answer(void **state)
-{
-    _cleanup_json_ json_t *a = run_script(*state, refuses, (struct kube_exec_request){0});
-    assert_int_equal(json_int_or(a, "status", 0), 403);
-    assert_non_null(strstr(json_path_text(a, "body", "message", NULL), "forbidden"));
-    _cleanup_json_ json_t *b = run_script(*state, refuses_in_chunks, (struct kube_exec_request){0});
-    assert_int_equal(json_int_or(b, "status", 0), 404);
-    assert_string_equal(json_path_text(b, "body", "kind", NULL), "Status");
-    _cleanup_json_ json_t *c = run_script(*state, refuses_and_closes, (struct kube_exec_request){0});
-    assert_int_equal(json_int_or(c, "status", 0), 502);
-    assert_string_equal(json_text(c, "text"), "<html>sorry");
-}
-
-static void cannot_start(struct ws_connection *c)
-{
-    ws_upgrade(c, NULL, V4);
-    ws_message(c, 3,
-               strstr(c->head, "command=lost")
-                   ? "{\"status\":\"Failure\",\"reason\":\"InternalError\",\"message\":\"the container has gone\"}"
-                   : "{\"status\":\"Failure\",\"reason\":\"InternalError\",\"message\":\"OCI runtime exec failed: "
-                     "exec: \\\"say\\\": executable file not found in $PATH\"}");
-    ws_close(c);
-}
-
-static void what_never_started_is_told_from_what_may_have(void **state)
-{
-    _cleanup_json_ json_t *command = json_pack("[s]", "lost");
-    _cleanup_json_ json_t *a = run_script(*state, cannot_start, (struct kube_exec_request){0});
-    assert_int_equal(json_int_or(a, "status", 0), 422);
-    _cleanup_json_ json_t *b = run_script(*state, cannot_start, (struct kube_exec_request){.command = command});
-    assert_int_equal(json_int_or(b, "status", 0), 500);
-    assert_string_equal(json_path_text(b, "body", "message", NULL), "the container has gone");
 }
 
 static void wants_the_new_token(struct ws_connection *c)
@@ -468,7 +194,7 @@ static void wants_the_new_token(struct ws_connection *c)
 
 static void reads_the_token_again(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     _cleanup_json_ json_t *a = run_script(w, wants_the_new_token, (struct kube_exec_request){0});
     assert_int_equal(json_int_or(a, "status", 0), 401); /* the same token again: asked once */
     assert_int_equal(ws_connections(w->server), 1);
@@ -480,7 +206,7 @@ static void reads_the_token_again(void **state)
 
 static void what_cannot_be_sent_is_told_so(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     _cleanup_json_ json_t *none = json_array(), *huge = json_array();
     _cleanup_free_ char *word = xmalloc(20001);
     memset(word, 'x', 20000);
@@ -498,7 +224,7 @@ static void what_cannot_be_sent_is_told_so(void **state)
 
 static void a_refused_connection_sent_nothing(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     json_t *answer = NULL;
     struct kube_config *k = xnew0(struct kube_config);
     struct kube_client *client = NULL;
@@ -518,7 +244,7 @@ static void a_refused_connection_sent_nothing(void **state)
 
 static void eight_run_and_the_others_wait(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     json_t *answers[20] = {0};
     w->server->script = hangs;
     for (int i = 0; i < 20; i++)
@@ -540,7 +266,7 @@ static void eight_run_and_the_others_wait(void **state)
 
 static void freeing_the_client_answers_all(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     json_t *answers[12] = {0};
     w->server->script = hangs;
     for (int i = 0; i < 12; i++)
@@ -556,7 +282,7 @@ static void freeing_the_client_answers_all(void **state)
 
 /* What it is asked through is the client's identity: CA, client certificate, tls-server-name. The server answers every
  * request with what it saw. */
-static json_t *ask_tls(struct world *w, struct kube_config *config_taken)
+static json_t *ask_tls(struct exec_world *w, struct kube_config *config_taken)
 {
     struct kube_client *client = NULL;
     json_t *answer = NULL;
@@ -573,7 +299,7 @@ static json_t *ask_tls(struct world *w, struct kube_config *config_taken)
 
 static void tls_is_the_clients_own(void **state)
 {
-    struct world *w = *state;
+    struct exec_world *w = *state;
     struct tls_pair ca, pair, mine, other;
     tls_pair_make(&ca, "ca", NULL, 10);
     tls_pair_make(&other, "other ca", NULL, 10);
@@ -612,8 +338,6 @@ static void the_accept_key_is_rfc_6455s(void **state)
     assert_string_not_equal(a, b);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -624,11 +348,6 @@ int main(void)
         T(cuts_between_characters),
         T(hands_over_stdin_and_its_end),
         T(does_not_wait_long_for_the_close),
-        T(no_status_is_a_failure),
-        T(a_hang_ends_with_the_time),
-        T(breaches_end_it),
-        T(a_refusal_is_an_answer),
-        T(what_never_started_is_told_from_what_may_have),
         T(reads_the_token_again),
         T(what_cannot_be_sent_is_told_so),
         T(a_refused_connection_sent_nothing),
