@@ -279,8 +279,9 @@ struct core {
     struct escalations *escalations;
     struct schedules *schedules;
     struct cluster_watch *watch;
-    unsigned kept_dirty;  /* bits of enum kept: to be written with this call */
-    int64_t desk_wake_us; /* when one of these wants a tick; boot */
+    int64_t node_changed_us; /* when an effect on a Node last ended; boot */
+    unsigned kept_dirty;     /* bits of enum kept: to be written with this call */
+    int64_t desk_wake_us;    /* when one of these wants a tick; boot */
     struct check_step cleared_check, ready_check,
         drained_check; /* alert.cleared, pods.ready, node.drained without parameters; check NULL: none */
 };

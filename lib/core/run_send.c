@@ -10,9 +10,18 @@
 #include "core/exec.h"
 #include "core/internal.h"
 
+#define NODE_WAIT_US (200 * USEC_PER_MSEC)
+
+static bool is_of_node(const json_t *effect)
+{
+    return str_eq(json_path_text(effect, "object", "kind", NULL), "Node");
+}
+
 static void effect_ended(struct core *c, struct run *run, bool ok, enum reason reason, const char *message)
 {
     askset_close(c, run, &run->read);
+    if (is_of_node(run->current))
+        c->node_changed_us = c->now.boot_us;
     if (!ok) {
         json_set_text(run->current, "status", reason == REASON_INTERRUPTED ? "unknown" : "failed");
         json_set_text(run->current, "error", message);
@@ -37,6 +46,8 @@ static void effect_stopped(struct core *c, struct run *run, enum reason reason, 
         effect_ended(c, run, false, reason, message);
         return;
     }
+    if (is_of_node(run->current))
+        c->node_changed_us = c->now.boot_us;
     json_set_text(run->current, "status", "unknown");
     json_set_text(run->current, "error", message);
     record_request(run, run->current);
@@ -132,6 +143,39 @@ static struct askset *guard_answers(struct core *c, struct run *run)
     return &run->guards;
 }
 
+/* Another run whose effect on a node of the same cluster is on its way. */
+static const struct run *changes_a_node(const struct core *c, const struct run *run)
+{
+    const char *cluster = json_text(run->current, "cluster");
+    for (const struct run *other = c->runs; other; other = other->hh_id.next)
+        if (other != run && other->current && is_of_node(other->current) &&
+            str_eq(json_text(other->current, "status"), "intended") &&
+            str_eq(json_text(other->current, "cluster"), cluster))
+            return other;
+    return NULL;
+}
+
+/* How many nodes serve was read for the plan, and holds only while no other run changes one: two that looked at the
+ * same time would go below the minimum together. True: not now. */
+static bool nodes_move(struct core *c, struct run *run)
+{
+    if (!is_of_node(run->current) || !run_step_untouched(run))
+        return false;
+    const struct run *other = changes_a_node(c, run);
+    if (other && c->now.boot_us >= run->step_deadline_us) {
+        _cleanup_free_ char *why = xasprintf("run %s is changing a node: one at a time", other->id);
+        step_failed(c, run, REASON_ACTION_FAILED, why);
+    } else if (other) {
+        run_wake_at(run, c->now.boot_us + NODE_WAIT_US);
+    } else if (c->node_changed_us > run->set.started_us) {
+        askset_close(c, run, &run->set);
+        run->phase = PHASE_STEP;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool guard_and_send(struct core *c, struct run *run)
 {
     struct guard_result g;
@@ -140,7 +184,9 @@ static bool guard_and_send(struct core *c, struct run *run)
         return false;
     enum guard_answer a = guards_run(c, run, set, &g);
     bool again = true;
-    if (a == GUARD_PASS) {
+    if (a == GUARD_PASS && nodes_move(c, run)) {
+        again = run->phase != PHASE_SEND;
+    } else if (a == GUARD_PASS) {
         if (!run->locked) /* given to a storm's run, or not there after a restart: it is free again */
             limits_lock(c, run);
         send_now(c, run);
