@@ -53,7 +53,7 @@ void object_begin(const struct sim *sim, struct object *o)
 /* The nearest time that any object waits for. */
 static int64_t next_wake(struct sim *sim)
 {
-    static const enum kind_id waiting[] = {KIND_POD, KIND_DEPLOYMENT};
+    static const enum kind_id waiting[] = {KIND_POD, KIND_DEPLOYMENT, KIND_JOB};
     int64_t next_us = 0;
     for (size_t k = 0; k < ARRAY_SIZE(waiting); k++) {
         _cleanup_free_ struct object **all = NULL;

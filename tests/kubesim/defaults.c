@@ -296,6 +296,10 @@ void set_defaults(const struct sim *sim, const struct kind *kind, json_t *o)
         set_int(status, "currentReplicas", 0);
         set_int(status, "desiredReplicas", 0);
     }
+    if (kind->id == KIND_STORAGECLASS) {
+        set_text(o, "reclaimPolicy", "Delete");
+        set_text(o, "volumeBindingMode", "Immediate");
+    }
     if (kind->id == KIND_PVC) {
         set_text(map_of(o, "spec"), "volumeMode", "Filesystem");
         set_text(map_of(o, "status"), "phase", "Pending");

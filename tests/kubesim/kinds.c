@@ -36,6 +36,7 @@ const struct kind kinds[] = {
     {KIND_LEASE, "coordination.k8s.io", "v1", "leases", "Lease", NULL, true, 0},
     {KIND_NETWORKPOLICY, "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", true,
      KIND_HAS_GENERATION},
+    {KIND_STORAGECLASS, "storage.k8s.io", "v1", "storageclasses", "StorageClass", "sc", false, KIND_RETURNS_DELETED},
 };
 const size_t kinds_count = ARRAY_SIZE(kinds);
 

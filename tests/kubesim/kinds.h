@@ -28,6 +28,7 @@ enum kind_id {
     KIND_PDB,
     KIND_LEASE,
     KIND_NETWORKPOLICY,
+    KIND_STORAGECLASS,
     KIND_COUNT
 };
 

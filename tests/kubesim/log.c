@@ -62,6 +62,20 @@ static const char *last_lines(const char *text, long long lines)
     return p;
 }
 
+/* `echo TEXT` says TEXT; everything else names the pod. */
+static char *own_words(const struct object *pod)
+{
+    const json_t *command =
+        json_object_get(json_array_get(json_path(pod->json, "spec", "containers", NULL), 0), "command");
+    if (!str_eq(json_string_value(json_array_get(command, 0)), "echo"))
+        return xasprintf("log of %s\n", pod->name);
+    struct strbuf b = STRBUF_INIT;
+    for (size_t i = 1; i < json_array_size(command); i++)
+        strbuf_printf(&b, "%s%s", i > 1 ? " " : "", json_string_value(json_array_get(command, i)));
+    strbuf_putc(&b, '\n');
+    return strbuf_take(&b);
+}
+
 void serve_log(struct sim *sim, struct request *req, struct object *pod, struct answer *a)
 {
     (void)sim;
@@ -82,8 +96,7 @@ void serve_log(struct sim *sim, struct request *req, struct object *pod, struct 
         fail_bad_request(a, "previous terminated container in pod \"%s\" not found\n", pod->name);
         return;
     }
-    _cleanup_free_ char *text =
-        json_text(notes, "sim/log") ? xstrdup(json_text(notes, "sim/log")) : xasprintf("log of %s\n", pod->name);
+    _cleanup_free_ char *text = json_text(notes, "sim/log") ? xstrdup(json_text(notes, "sim/log")) : own_words(pod);
     char *shown = xstrdup(tail >= 0 ? last_lines(text, tail) : text);
     if (limit >= 0 && (size_t)limit < strlen(shown))
         shown[limit] = '\0';

@@ -74,7 +74,7 @@ json_t *patch_body(struct request *req, const json_t *target, struct answer *a)
 bool check_patch_type(const struct request *req, struct answer *a)
 {
     enum patch_type type = patch_type(req->content_type);
-    if (type != PATCH_UNKNOWN && type != PATCH_APPLY)
+    if (type != PATCH_UNKNOWN && (type != PATCH_APPLY || !req->sub))
         return true;
     answer_fail(a, 415, "UnsupportedMediaType", json_object(), "415: Unsupported Media Type");
     return false;
@@ -84,6 +84,10 @@ void verb_patch(struct sim *sim, struct request *req, struct answer *a)
 {
     if (!check_patch_type(req, a))
         return;
+    if (patch_type(req->content_type) == PATCH_APPLY) {
+        verb_apply(sim, req, a);
+        return;
+    }
     struct object *o = store_get(sim->store, req->kind->id, req->ns, req->name);
     if (!o) {
         fail_not_found(a, req->kind, req->name);

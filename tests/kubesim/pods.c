@@ -1,7 +1,8 @@
-/* Scheduler and kubelets in one: pods get a node, then a status; deleted ones end; claims get their volume.
+/* Scheduler and kubelets in one: pods get a node, then a status; deleted ones end.
  * What a pod does is read off its annotations, the same ones that the real test cluster's node-sim honours:
  * sim/ready "never", sim/waiting REASON, sim/oom MEMORY, sim/unready-until-restarted "true", sim/job "fail", sim/log.
- */
+ * A Job's pod does what its command says: `exit N`, `sleep SECONDS`, `hang`, `echo TEXT` (into its log); any other one
+ * succeeds at once. */
 #include "sim.h"
 
 #include "base/alloc.h"
@@ -10,21 +11,6 @@
 #include <string.h>
 
 #define RESTART_PERIOD_US (2 * USEC_PER_SEC)
-
-static double quantity(const char *s)
-{
-    static const struct {
-        const char *suffix;
-        double factor;
-    } units[] = {{"m", 1e-3}, {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0}, {"Ti", 1099511627776.0},
-                 {"k", 1e3},  {"M", 1e6},     {"G", 1e9},        {"T", 1e12},          {"", 1}};
-    char *end;
-    const double n = s ? strtod(s, &end) : 0;
-    for (size_t i = 0; s && i < ARRAY_SIZE(units); i++)
-        if (str_eq(end, units[i].suffix))
-            return n * units[i].factor;
-    return 0;
-}
 
 static const char *note(const struct object *pod, const char *key)
 {
@@ -98,6 +84,27 @@ static void bind(struct sim *sim, struct object *pod, struct object *const *node
     }
 }
 
+/* How long a Job's pod runs by its command, and whether it fails then. */
+static int64_t job_runs_us(const struct object *pod)
+{
+    const json_t *command =
+        json_object_get(json_array_get(json_path(pod->json, "spec", "containers", NULL), 0), "command");
+    const char *first = json_string_value(json_array_get(command, 0)),
+               *second = json_string_value(json_array_get(command, 1));
+    if (str_eq(first, "hang"))
+        return INT64_MAX / 2;
+    return str_eq(first, "sleep") && second ? (int64_t)(strtod(second, NULL) * (double)USEC_PER_SEC) : 0;
+}
+
+static bool job_fails(const struct object *pod)
+{
+    const json_t *command =
+        json_object_get(json_array_get(json_path(pod->json, "spec", "containers", NULL), 0), "command");
+    const char *second = json_string_value(json_array_get(command, 1));
+    const bool exits = str_eq(json_string_value(json_array_get(command, 0)), "exit");
+    return str_eq(note(pod, "sim/job"), "fail") || (exits && second && !str_eq(second, "0"));
+}
+
 struct play { /* what the pod should report */
     const char *waiting, *phase;
     bool ready, job;
@@ -114,8 +121,13 @@ static struct play play_of(const struct sim *sim, struct object *pod)
         p.waiting = "CrashLoopBackOff";
     if (str_eq(note(pod, "sim/unready-until-restarted"), "true") && !note(pod, "kubectl.kubernetes.io/restartedAt"))
         p.ready = false;
+    const int64_t ends_us = pod->since_us + sim->options.start_delay_us + job_runs_us(pod);
+    if (p.job && sim->now.boot_us < ends_us) {
+        p.job = false;
+        wake_at(pod, ends_us);
+    }
     if (p.job) {
-        p.phase = str_eq(note(pod, "sim/job"), "fail") ? "Failed" : "Succeeded";
+        p.phase = job_fails(pod) ? "Failed" : "Succeeded";
         p.ready = false;
     }
     if (p.waiting) {
@@ -260,27 +272,5 @@ void pods_tick(struct sim *sim)
             continue;
         object_begin(sim, pods[i]);
         step(sim, pods[i], nodes, n_nodes);
-    }
-}
-
-/* A pending claim is bound; a bound one that asks for more grows. */
-void claims_tick(struct sim *sim)
-{
-    _cleanup_free_ struct object **all = NULL;
-    const size_t n = store_list(sim->store, KIND_PVC, NULL, &all);
-    for (size_t i = 0; i < n; i++) {
-        const char *size = json_path_text(all[i]->json, "spec", "resources", "requests", "storage", NULL);
-        if (!size)
-            continue;
-        json_t *next = json_deep_copy(all[i]->json), *spec = json_object_get(next, "spec");
-        if (!json_text(spec, "volumeName")) {
-            _cleanup_free_ char *volume = xasprintf("pv-%s", all[i]->uid);
-            json_set_text(spec, "volumeName", volume);
-        }
-        json_t *modes = json_object_get(spec, "accessModes");
-        json_object_set_new(
-            next, "status",
-            json_pack("{s:s, s:O?, s:{s:s}}", "phase", "Bound", "accessModes", modes, "capacity", "storage", size));
-        store_replace(sim->store, all[i], next);
     }
 }

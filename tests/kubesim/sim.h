@@ -50,6 +50,7 @@ struct request { /* everything borrowed, valid while the request is served */
     bool dry_run;
     json_t *commands; /* all values of `command`, in their order */
     bool upgrade;     /* to a WebSocket */
+    json_t *owners;   /* metadata.managedFields after an apply; NULL: an ordinary write */
 };
 
 /* route.c: serves one request, authentication and faults aside. */
@@ -68,6 +69,18 @@ json_t *object_view(const struct object *o, const struct kind *as);
 void update_object(struct sim *sim, struct request *req, struct object *o, json_t *next, struct answer *a);
 /* The body as an object of JSON; NULL and an answer otherwise. New reference. */
 json_t *decode_body(const struct request *req, struct answer *a);
+
+/* A new object from the body, after the server's own bookkeeping and checks; takes `body`. */
+void create_object(struct sim *sim, struct request *req, json_t *body, struct answer *a);
+
+/* apply.c */
+void verb_apply(struct sim *sim, struct request *req, struct answer *a);
+/* owners.c: metadata.managedFields of `next` after a create, PUT or PATCH; `o` NULL: a new object. */
+void owners_after_write(const struct request *req, const struct object *o, json_t *next);
+/* The same after an apply (a new list), and `next` without what this manager leaves out now. NULL and an answer: fields
+ * of the patch belong to somebody else. */
+json_t *owners_after_apply(const struct request *req, const struct object *o, const json_t *patch, json_t *next,
+                           struct answer *a);
 
 /* patching.c: the target after the request's patch; NULL and an answer if it cannot be applied. New reference. */
 json_t *patch_body(struct request *req, const json_t *target, struct answer *a);
@@ -105,6 +118,11 @@ const char *wrong_type(const json_t *object);
 void set_defaults(const struct sim *sim, const struct kind *kind, json_t *object);
 void default_pod_template(json_t *spec);
 bool validate(const struct kind *kind, const json_t *object, const json_t *old, struct answer *a);
+/* claims.c: what admission refuses of an update that is valid by itself: a claim whose class does not grow. */
+bool admit(struct sim *sim, const struct kind *kind, const json_t *object, const json_t *old, struct answer *a);
+bool check_claim_update(const json_t *next, const json_t *old, struct answer *a);
+/* A Kubernetes quantity; 0 for what is none. */
+double quantity(const char *s);
 
 /* selectors.c */
 struct selector;

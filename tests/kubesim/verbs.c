@@ -285,9 +285,25 @@ static bool check_namespace(struct sim *sim, const struct request *req, json_t *
 void verb_create(struct sim *sim, struct request *req, struct answer *a)
 {
     _cleanup_json_ json_t *body = decode_body(req, a);
-    if (!body || !check_type(req, body, a) || !check_namespace(sim, req, body, a))
+    if (body && check_type(req, body, a))
+        create_object(sim, req, TAKE_PTR(body), a);
+}
+
+static void keep_owners(const struct request *req, const struct object *o, json_t *next)
+{
+    if (req->owners)
+        json_object_set(metadata(next), "managedFields", req->owners);
+    else
+        owners_after_write(req, o, next);
+}
+
+void create_object(struct sim *sim, struct request *req, json_t *body_taken, struct answer *a)
+{
+    _cleanup_json_ json_t *body = body_taken;
+    if (!check_namespace(sim, req, body, a))
         return;
     stamp_new(sim, req, body);
+    keep_owners(req, NULL, body);
     set_defaults(sim, req->kind, body);
     if (!validate(req->kind, body, NULL, a))
         return;
@@ -391,8 +407,9 @@ void update_object(struct sim *sim, struct request *req, struct object *o, json_
         if (req->kind->flags & KIND_HAS_STATUS)
             json_object_set_new(next, "status", json_deep_copy(json_object_get(o->json, "status")));
         set_defaults(sim, req->kind, next);
-        if (!validate(req->kind, next, o->json, a))
+        if (!validate(req->kind, next, o->json, a) || !admit(sim, req->kind, next, o->json, a))
             return;
+        keep_owners(req, o, next);
         raise_generation(req->kind, o, next);
     }
     if (req->dry_run) {

@@ -273,6 +273,30 @@ static json_t *job_condition(struct sim *sim, const char *type, const char *reas
     return c;
 }
 
+/* Over its activeDeadlineSeconds: its pods are deleted and count as failed. */
+static bool is_late(struct sim *sim, struct object *job)
+{
+    const int64_t deadline_s = json_int_or(spec_of(job), "activeDeadlineSeconds", 0);
+    if (job->since_us == 0)
+        job->since_us = sim->now.boot_us;
+    if (deadline_s == 0)
+        return false;
+    const int64_t due_us = job->since_us + deadline_s * USEC_PER_SEC;
+    if (sim->now.boot_us >= due_us)
+        return true;
+    wake_at(job, due_us);
+    return false;
+}
+
+static json_t *how_it_ended(struct sim *sim, bool done, bool late)
+{
+    if (done)
+        return job_condition(sim, "Complete", NULL, NULL);
+    if (late)
+        return job_condition(sim, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
+    return job_condition(sim, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
+}
+
 static void sync_job(struct sim *sim, struct object *job)
 {
     if (json_path(job->json, "status", "conditions", NULL))
@@ -288,7 +312,15 @@ static void sync_job(struct sim *sim, struct object *job)
     }
     const int64_t completions = json_int_or(spec_of(job), "completions", 1);
     const int64_t limit = json_int_or(spec_of(job), "backoffLimit", 6);
-    const bool done = succeeded >= completions, dead = failed > limit;
+    const bool done = succeeded >= completions, late = !done && failed <= limit && is_late(sim, job);
+    const bool dead = late || failed > limit;
+    for (size_t i = 0; late && i < n; i++) {
+        if (!pod_is_active(pods[i]))
+            continue;
+        delete_object(sim, pods[i], -1);
+        active--;
+        failed++;
+    }
     _cleanup_free_ char *prefix = xasprintf("%s-", job->name);
     for (; !done && !dead && active + succeeded < completions; active++)
         create_pod(sim, job, json_object_get(spec_of(job), "template"), NULL, prefix);
@@ -304,10 +336,7 @@ static void sync_job(struct sim *sim, struct object *job)
     if (done)
         json_set_text(status, "completionTime", now);
     if (done || dead)
-        json_object_set_new(status, "conditions",
-                            json_pack("[o]", done ? job_condition(sim, "Complete", NULL, NULL)
-                                                  : job_condition(sim, "Failed", "BackoffLimitExceeded",
-                                                                  "Job has reached the specified backoff limit")));
+        json_object_set_new(status, "conditions", json_pack("[o]", how_it_ended(sim, done, late)));
     patch_status(sim, job, status);
 }
 
