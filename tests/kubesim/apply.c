@@ -9,7 +9,7 @@ static bool check_manager(const struct request *req, struct answer *a)
     if (!str_empty(param(req, "fieldManager")))
         return true;
     const struct kind meta = {.group = "meta.k8s.io", .kind = "PatchOptions"};
-    fail_invalid(a, &meta, "", "fieldManager", "FieldValueRequired", "Required value: is required for apply patch");
+    fail_invalid(a, &meta, NULL, "fieldManager", "FieldValueRequired", "Required value: is required for apply patch");
     return false;
 }
 
