@@ -31,6 +31,7 @@ static struct config *config_new(void)
     c->vars = json_object();
     c->escalate_unmatched = true;
     c->retention_ms = INT64_C(90) * 86400 * MSEC_PER_SEC;
+    backup_default(c);
     c->ignore_annotation = xstrdup("mendd.io/ignore");
     c->defaults = builtin_defaults;
     limits_default(&c->limits);
@@ -74,8 +75,10 @@ struct config *config_free(struct config *c)
     free(c->target_attempts);
     free(c->limits.attempts);
     safety_clear(c);
+    cluster_sets_clear(c);
     receivers_clear(c);
     tokens_clear(c);
+    backup_clear(c);
     free(c->hash);
     free(c);
     return NULL;
@@ -131,6 +134,7 @@ int config_load(const char *path, struct config **ret, struct faults *faults)
     }
     if (c->n_clusters == 0)
         set_default_cluster(c);
+    cluster_sets_finish(c);
     *ret = TAKE_PTR(c);
     return 0;
 }
@@ -152,7 +156,12 @@ void settings_from_config(const struct config *config, struct playbook_table *ta
         .windows = config->windows,
         .n_windows = config->n_windows,
         .escalation = config->escalation,
+        .backup = config->backup,
         .schedules = config->schedules,
         .n_schedules = config->n_schedules,
+        .watched = config->watched,
+        .n_watched = config->n_watched,
+        .cluster_sets = config->cluster_sets,
+        .n_cluster_sets = config->n_cluster_sets,
     };
 }

@@ -2,9 +2,9 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens. A key of the design
- * that this version does not act on (cluster_sets, schedules, …) is a fault that says so: a setting that would be
- * ignored in silence is a trap. */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, backup. A key of the
+ * design that this version does not act on is a fault that says so: a setting that would be ignored in silence is a
+ * trap. */
 #pragma once
 
 #include "base/json.h"
@@ -16,7 +16,9 @@
 struct cluster_config {
     char *name;
     bool in_cluster;
-    char *kubeconfig, *context; /* kubeconfig NULL: $KUBECONFIG or ~/.kube/config */
+    char *kubeconfig, *context;                /* kubeconfig NULL: $KUBECONFIG or ~/.kube/config */
+    bool watched;                              /* `watch` is there */
+    int64_t watch_interval_ms, watch_after_ms; /* 0: not said */
     int line;
 };
 
@@ -72,8 +74,13 @@ struct config {
     struct escalation_settings escalation;
     struct schedule_entry *schedules;
     size_t n_schedules;
+    struct cluster_set *cluster_sets;
+    size_t n_cluster_sets;
+    struct watched_cluster *watched; /* names borrowed from the clusters */
+    size_t n_watched;
     struct token *tokens; /* none: whoever reaches the API may do everything */
     size_t n_tokens;
+    struct backup_settings backup;
     char *hash; /* of the loaded bytes: <app>_config_hash */
 };
 

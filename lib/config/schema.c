@@ -130,7 +130,7 @@ static json_t *param_schema(const struct param *p)
         s = choice_new(p->choices);
     } else if (p->type == PARAM_TEXTS) {
         json_set_text(s, "type", "array");
-    } else if (p->type == PARAM_TEXT_MAP) {
+    } else if (p->type == PARAM_TEXT_MAP || p->type == PARAM_FILES) {
         json_set_text(s, "type", "object");
     }
     json_set_text(s, "description", p->doc);

@@ -15,6 +15,8 @@ const struct key cluster_keys[] = {
     {"kubeconfig", FORM_PATH, offsetof(struct cluster_config, kubeconfig),
      .doc = "default $KUBECONFIG, ~/.kube/config"},
     {"context", FORM_TEXT, offsetof(struct cluster_config, context), .doc = "default: the kubeconfig's current one"},
+    {"watch", FORM_MAP, .sub = watch_keys, .read = read_watch,
+     .doc = "its API server and nodes are looked at; by itself for what stands in a cluster set"},
     {0},
 };
 
@@ -235,12 +237,13 @@ const struct key config_keys[] = {
     {"budgets", FORM_MAP, .sub = budgets_keys, .read = read_budgets, .doc = "how much may be touched at all"},
     {"storm", FORM_MAP, .sub = storm_keys, .read = read_storm, .doc = "many alerts at once are one trouble"},
     {"breaker", FORM_MAP, .sub = breaker_keys, .read = read_breaker, .doc = "stops when repairs keep failing"},
-    {"cluster_sets", FORM_ABSENT, .doc = "not in this version"},
+    {"cluster_sets", FORM_LIST, .sub = cluster_set_keys, .read = read_cluster_sets,
+     .doc = "pairs of clusters that stand in for each other; see /clusters"},
     {"coordination", FORM_ABSENT, .doc = "not in this version"},
     {"schedules", FORM_LIST, .sub = schedule_keys, .read = read_schedules,
      .doc = "when MenddSchedule{schedule=…} goes through the playbooks"},
     {"tokens", FORM_LIST, .sub = token_keys, .read = read_tokens,
      .doc = "who may call the API; none: whoever reaches it"},
-    {"backup", FORM_ABSENT, .doc = "not in this version"},
+    {"backup", FORM_MAP, .sub = backup_keys, .read = read_backup, .doc = "where the action backup keeps objects"},
     {0},
 };

@@ -5,7 +5,8 @@
 
 extern const struct key cluster_keys[], alertmanager_keys[], prometheus_keys[], auth_keys[];
 extern const struct key budgets_keys[], storm_keys[], breaker_keys[], maintenance_keys[], receiver_keys[],
-    escalation_level_keys[], digest_keys[], schedule_keys[], token_keys[];
+    cluster_set_keys[], watch_keys[], escalation_level_keys[], digest_keys[], schedule_keys[], token_keys[],
+    backup_keys[];
 
 /* safety.c; field: the config */
 void read_budgets(struct loader *l, const struct node *map, void *field);
@@ -14,6 +15,12 @@ void read_breaker(struct loader *l, const struct node *map, void *field);
 void read_maintenance(struct loader *l, const struct node *map, void *field);
 void read_schedules(struct loader *l, const struct node *list, void *field);
 void safety_clear(struct config *c);
+
+/* cluster_sets.c */
+void read_watch(struct loader *l, const struct node *map, void *field); /* field: the cluster */
+void read_cluster_sets(struct loader *l, const struct node *list, void *field);
+void cluster_sets_finish(struct config *c); /* once all is read: who is watched */
+void cluster_sets_clear(struct config *c);
 
 /* receivers.c */
 void read_receivers(struct loader *l, const struct node *list, void *field);
@@ -26,3 +33,8 @@ void receivers_clear(struct config *c);
 /* tokens.c */
 void read_tokens(struct loader *l, const struct node *list, void *field);
 void tokens_clear(struct config *c);
+
+/* backup.c */
+void read_backup(struct loader *l, const struct node *map, void *field);
+void backup_default(struct config *c);
+void backup_clear(struct config *c);

@@ -80,7 +80,10 @@ static void read_param(struct loader *l, const struct param *p, const struct nod
         faults_add(l->faults, value, "parameter \"%s\" must not be empty", p->name);
         return;
     }
-    if (!check_templates(l, value)) {
+    const bool templates = check_templates(l, value);
+    if (templates && p->type == PARAM_FILES)
+        faults_add(l->faults, value, "%s takes no templates: an alert must not choose which file is read", p->name);
+    if (!templates) {
         _cleanup_json_ json_t *resolved = NULL;
         _cleanup_error_ struct error err = ERROR_NONE;
         if (param_resolve(p, written, &resolved, &err) < 0)

@@ -21,6 +21,10 @@
  *                                                                         "stderr":"…", "truncated":false}
  *     refused before anything ran: {"status":403, "body":{Status}}; ran, or tried to, but says no exit code: an error,
  *     with "stdout" and "stderr" as far as they came; "protocol" if the connection closed without a status
+ *   {"ask":"secret", "file", "scope", "key"}                            {"status":0, "sha256", "bytes"}
+ *     (what a file's text hashes to as the value of a Secret's key: core/secret.h; the text itself never comes here)
+ *   {"ask":"backup", "file":"…json"}                                    {"status":0, "text":"…"}
+ *     (a file of the folder of backups on mendd's host)
  * Nothing could be reached, or the answer was no answer:
  *   {"error":"dns"|"refused"|"timeout"|"tls"|"reset"|"protocol"|"too_large"|"local"|"cancelled", "message":"…"}     (no
  * "status") "local": it could not even be asked (no such cluster, a file that cannot be read). */

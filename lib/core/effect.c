@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/internal.h"
+#include "core/secret.h"
 
 #include <string.h>
 
@@ -68,7 +69,8 @@ static bool all_hold(const json_t *effect, const json_t *object, const char *whi
     json_object_foreach (changes, pointer, change) {
         if (str_eq(which, "after") && !json_object_get(change, "after"))
             continue; /* said by the server only */
-        if (!same(json_pointer(object, pointer), json_object_get(change, which))) {
+        _cleanup_json_ json_t *seen = secret_seen_new(effect, pointer, object);
+        if (!same(seen, json_object_get(change, which))) {
             *ret_odd = pointer;
             return false;
         }
@@ -101,7 +103,8 @@ static enum seen recognise_change(const json_t *effect, const json_t *object, co
         return SEEN_DONE;
     if (all_hold(effect, object, "before", &odd))
         return SEEN_NOT_DONE;
-    _cleanup_free_ char *value = json_compact(json_pointer(object, odd));
+    _cleanup_json_ json_t *seen = secret_seen_new(effect, odd, object);
+    _cleanup_free_ char *value = effect_is_secret(effect) ? xstrdup("another value") : json_compact(seen);
     say(words, xasprintf("somebody else changed %s: it is now %.200s", odd, value));
     return SEEN_CHANGED;
 }
@@ -186,7 +189,7 @@ void effect_done(json_t *effect, const json_t *body)
     const char *pointer;
     json_t *change;
     json_object_foreach (json_object_get(effect, "changes"), pointer, change) {
-        json_t *after = json_pointer(body, pointer); /* as the server wrote it: "2000m" comes back as "2" */
+        _cleanup_json_ json_t *after = secret_seen_new(effect, pointer, body); /* "2000m" comes back as "2" */
         json_object_set_new(change, "after", after ? json_deep_copy(after) : json_null());
     }
 }
@@ -295,6 +298,12 @@ json_t *effect_inverse_new(const json_t *effect, const json_t *object, char **wo
     if (!all_hold(effect, object, "after", &odd)) {
         say(words, xasprintf("%s no longer holds what mendd wrote; it is left alone", odd));
         return NULL;
+    }
+    if (effect_is_secret(effect)) {
+        json_t *inverse = secret_inverse_new(effect, object);
+        if (!inverse)
+            say(words, xstrdup("nothing keeps what stood there before; it is left alone"));
+        return inverse;
     }
     json_t *patch = json_array(), *inverse_changes = json_object();
     uid = json_path_text(object, "metadata", "uid", NULL);

@@ -302,6 +302,7 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
     case PARAM_CHOICE:
     case PARAM_PROMQL:
     case PARAM_URL:
+    case PARAM_PLAIN:
         return resolve_text(p, value, ret, err);
     case PARAM_BOOL:
         return resolve_bool(p, value, ret, err);
@@ -317,6 +318,7 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
     case PARAM_TEXTS:
         return resolve_texts(p, value, ret, err);
     case PARAM_TEXT_MAP:
+    case PARAM_FILES:
         return resolve_text_map(p, value, ret, err);
     case PARAM_SELECTOR:
         return resolve_selector(p, value, ret, err);

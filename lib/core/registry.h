@@ -28,6 +28,7 @@ enum param_type {
     PARAM_DURATION,    /* text in YAML; integer milliseconds when an action sees it */
     PARAM_TEXTS,       /* a list of text */
     PARAM_TEXT_MAP,    /* a map of text to text */
+    PARAM_FILES,       /* a map of text to a file on mendd's host; no templates: no alert chooses what is read */
     PARAM_SELECTOR,    /* "app=redis,tier=cache" or a map of labels; text in Kubernetes' selector syntax when an action
                           sees it */
     PARAM_CHOICE,      /* one of `choices` */
@@ -35,6 +36,7 @@ enum param_type {
     PARAM_INTS,        /* one integer or a list: status: 200 or [200, 204]; always a list when an action sees it */
     PARAM_PROMQL,      /* a query; text whose templates' values cannot change it (core/embed.h) */
     PARAM_URL,         /* http:// or https://; templates' values are encoded where they stand (core/embed.h) */
+    PARAM_PLAIN,       /* text of any syntax; templates' values may hold nothing that could be syntax (core/embed.h) */
     PARAM_ANY,         /* any JSON: a patch; templates inside its texts are expanded, keys are not */
 };
 
@@ -72,6 +74,7 @@ enum recognition {
  *   cluster      text, "" = the target's
  *   method       "PATCH", "POST", "PUT" or "DELETE";   path: "/apis/…" with its query, encoded
  *                "EXEC": the command of `body` in the pod of `object` (core/exec.h); path ends in /exec
+ *                "FILE": `body` as the file `path` in the folder of backups on mendd's host
  *   content_type text;   body: JSON or null
  *   recognise    "mark" | "value" | "uid" | "name" | "never"
  *   read         path of the GET that recognises it (and that guards a rollback)
@@ -86,10 +89,13 @@ enum recognition {
  *   drains       true: the step ends only when the pods of the node have left (node.drained)
  *   settle_each  true: the next effect of the step waits until the target's pods are all Ready again (pods.delete,
  *                only: all)
+ *   secret, assemble, undo.from   a Secret's values, which stand in no effect: core/secret.h
  *   made         free JSON for the checks (asks): e.g. {"deleted": [uids], "restartedAt": "…"}
  * Built with effect_new(); the run machine adds what became of it (status, sent, answered, attempts, error). */
 json_t *effect_new(const char *key, const char *method, const char *path, const char *content_type, json_t *body_new,
                    enum recognition how);
+
+struct backup_settings;
 
 struct action_in {
     const struct target *target;
@@ -99,7 +105,8 @@ struct action_in {
     struct now now;      /* frozen at the first run of the function for this step */
     int max_pods;        /* limits.pods: more pods than this is refused whole */
     struct asks *asks;
-    bool approved; /* a person said yes to this plan, or is about to be asked */
+    bool approved;                        /* a person said yes to this plan, or is about to be asked */
+    const struct backup_settings *backup; /* core/settings.h; NULL: the defaults */
 };
 
 struct action_plan {

@@ -92,8 +92,8 @@ struct cluster_set {
     int64_t unavailable_after_ms;
 };
 
-/* Where the action `backup` keeps what is about to be changed: beside it in the cluster, or in a folder of mendd's host.
- * A Secret is always kept in a Secret beside it. */
+/* Where the action `backup` keeps what is about to be changed: beside it in the cluster, or in a folder of mendd's
+ * host. A Secret is always kept in a Secret beside it. */
 enum backup_to { BACKUP_CONFIGMAP, BACKUP_SECRET, BACKUP_FOLDER };
 #define BACKUP_RETENTION_MS (INT64_C(30) * 24 * 3600 * 1000)
 struct backup_settings {
@@ -129,5 +129,6 @@ struct settings {
     size_t n_watched;
     struct cluster_set *cluster_sets;
     size_t n_cluster_sets;
+    struct backup_settings backup;
     struct self self;
 };

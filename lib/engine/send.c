@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/assemble.h"
 #include "engine/internal.h"
+#include "engine/keep.h"
 #include "kube/exec.h"
 
 #include <errno.h>
@@ -72,12 +74,10 @@ static int on_deferred(sd_event_source *source _unused_, void *userdata)
 }
 
 /* Answers from within would re-enter the core: they come with the next turn of the loop. */
-static void answer_local(struct sent *s, const char *why)
+static void answer_later(struct sent *s, json_t *answer_new)
 {
     struct engine *e = s->engine;
-    s->answer = json_object();
-    json_set_text(s->answer, "error", "local");
-    json_set_text(s->answer, "message", why);
+    s->answer = answer_new;
     s->next = e->local_answers;
     s->link = &e->local_answers;
     if (s->next)
@@ -86,6 +86,14 @@ static void answer_local(struct sent *s, const char *why)
     int r = sd_event_add_defer(e->event, &s->deferred, on_deferred, s);
     if (r < 0)
         sd_event_exit(e->event, r); /* no memory for a source: the journal makes a restart safe */
+}
+
+static void answer_local(struct sent *s, const char *why)
+{
+    json_t *answer = json_object();
+    json_set_text(answer, "error", "local");
+    json_set_text(answer, "message", why);
+    answer_later(s, answer);
 }
 
 void send_stop(struct engine *e)
@@ -157,9 +165,31 @@ static void send_question(struct sent *s, const struct out *o)
     } else if (str_eq(ask, "prometheus")) {
         endpoint_ask(clusters_prometheus(s->engine->clusters), 0, json_text_or(q, "path", ""), NULL, o->timeout_ms,
                      on_answer, s);
+    } else if (str_eq(ask, "secret")) {
+        answer_later(s, assemble_hash_new(q));
+    } else if (str_eq(ask, "backup")) {
+        answer_later(s, keep_read_new(&s->engine->settings.backup, q));
     } else {
         probe_start(s->engine->prober, q, on_answer, s);
     }
+}
+
+static void send_assembled(struct sent *s, const struct out *o)
+{
+    const char *why = NULL;
+    struct kube_client *client = clusters_find(s->engine->clusters, json_text(o->what, "cluster"), &why);
+    if (client)
+        assemble_start(client, o->what, o->timeout_ms, on_answer, s);
+    else
+        answer_local(s, why);
+}
+
+static void send_foreign(struct sent *s, const json_t *request, int timeout_ms)
+{
+    _cleanup_json_ json_t *q = json_copy((json_t *)request);
+    const int ms = bounded_ms(json_int_or(q, "timeout_ms", 0), timeout_ms);
+    json_object_set_new(q, "timeout_ms", json_integer(ms));
+    probe_start(s->engine->prober, q, on_answer, s);
 }
 
 static void send_effect(struct sent *s, const struct out *o)
@@ -170,12 +200,24 @@ static void send_effect(struct sent *s, const struct out *o)
         answer_local(s, DRY_RUN);
         return;
     }
-    json_t *body = json_object_get(fx, "body");
+    json_t *body = json_object_get(fx, "body"), *request = json_object_get(fx, "request");
+    if (request) { /* another system than Kubernetes: core/foreign.h */
+        send_foreign(s, request, o->timeout_ms);
+        return;
+    }
     if (str_eq(json_text(fx, "method"), "EXEC")) {
         struct kube_exec_request exec = exec_request(body, KUBE_WRITE, o->timeout_ms);
         exec.namespace = json_path_text(fx, "object", "namespace", NULL);
         exec.pod = json_path_text(fx, "object", "name", NULL);
         send_exec(s, json_text(fx, "cluster"), &exec);
+        return;
+    }
+    if (str_eq(json_text(fx, "method"), "FILE")) {
+        answer_later(s, keep_file_new(&s->engine->settings.backup, fx, now_read().wall_us));
+        return;
+    }
+    if (json_object_get(fx, "assemble")) {
+        send_assembled(s, o);
         return;
     }
     const struct kube_request req = {.class = KUBE_WRITE,
