@@ -389,6 +389,12 @@ static void load_settings(struct game *g, const json_t *s, bool has_config)
     g->settings.dry_run = json_bool_or(s, "dry_run", false);
     g->settings.escalate_unmatched = !str_eq(json_text(s, "unmatched"), "record");
     g->settings.default_cluster = (char *)"prod";
+    const json_t *self = json_object_get(s, "self"); /* where mendd runs */
+    if (self)
+        g->settings.self = (struct self){.cluster = g->settings.default_cluster,
+                                         .namespace = (char *)(uintptr_t)json_text(self, "namespace"),
+                                         .pod = (char *)(uintptr_t)json_text(self, "pod"),
+                                         .node = (char *)(uintptr_t)json_text(self, "node")};
     if (!has_config)
         g->settings.protected_namespaces = namespaces;
     rates[0] = (struct rate){(int)json_int_or(s, "target_attempts", 100), 3600 * MSEC_PER_SEC};
