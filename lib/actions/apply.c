@@ -1,7 +1,7 @@
 /* resource.apply and resource.delete: whole objects.
  *
- * Apply is the server's own (PATCH application/apply-patch+yaml, fieldManager mendd, never forced): a field that
- * somebody else manages answers 409 with that manager's name and stays as it is. An object that was not there is
+ * Apply is the server's own (PATCH application/apply-patch+yaml, fieldManager mendd): a field that somebody
+ * else manages answers 409 with that manager's name and stays as it is. An object that was not there is
  * recognised by name and mark, and goes again in a rollback if this run made it; one that was there is recognised by
  * the mark, and what changed is put back field by field. Sources: kubernetes.io/docs "Server-Side Apply"; metadata.uid
  * as guard (apiserver, endpoints/handlers/patch.go). */
@@ -11,6 +11,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define CONTENT_APPLY "application/apply-patch+yaml"
 enum { MANIFESTS_MAX = 20 };
@@ -103,8 +104,45 @@ static int refuse_present(const struct action_in *in, const struct workload *w, 
     return r == 0 && json_object_get(changes, "/spec/replicas") ? refuse_if_autoscaled(in, w, err) : r;
 }
 
+/* "/spec/replicas" in {"f:spec": {"f:replicas": {}}}; lists are taken as one field. */
+static bool owns(const json_t *fields, const char *pointer)
+{
+    while (fields && *pointer) {
+        const size_t n = strcspn(++pointer, "/");
+        struct strbuf b = STRBUF_INIT;
+        strbuf_puts(&b, "f:");
+        for (size_t i = 0; i < n; i++) {
+            const bool escaped = pointer[i] == '~' && i + 1 < n;
+            strbuf_putc(&b, !escaped ? pointer[i] : pointer[i + 1] == '1' ? '/' : '~');
+            i += escaped;
+        }
+        _cleanup_free_ char *key = strbuf_take(&b);
+        fields = json_object_get(fields, key);
+        pointer += n;
+    }
+    return fields != NULL;
+}
+
+/* What mendd patched (an Update) is another manager's to the server than what it applies: with nobody else's field
+ * among the changes it is taken over, or a second apply after a rollback would meet mendd itself. */
+static bool only_ours(const json_t *object, const json_t *changes)
+{
+    size_t i;
+    json_t *entry, *change;
+    const char *pointer;
+    json_array_foreach (json_path(object, "metadata", "managedFields", NULL), i, entry) {
+        if (str_eq(json_text(entry, "manager"), FIELD_MANAGER))
+            continue;
+        json_object_foreach ((json_t *)changes, pointer, change) {
+            if (owns(json_object_get(entry, "fieldsV1"), pointer))
+                return false;
+        }
+    }
+    return true;
+}
+
 static json_t *apply_effect_new(const struct action_in *in, const struct workload *w, json_t *manifest,
-                                enum recognition how)
+                                enum recognition how, bool force)
 {
     _cleanup_free_ char *key = effect_key(in, w->kind.kind, w->name), *path = xstrdup(w->path);
     json_t *metadata = json_object_get(manifest, "metadata");
@@ -114,7 +152,7 @@ static json_t *apply_effect_new(const struct action_in *in, const struct workloa
     json_set_text(metadata, "namespace", w->namespace);
     json_set_text(metadata, "uid", w->object ? object_uid(w->object) : NULL);
     kube_path_query(&path, "fieldManager", FIELD_MANAGER);
-    kube_path_query(&path, "force", "false");
+    kube_path_query(&path, "force", force ? "true" : "false");
     json_t *effect = effect_new(key, "PATCH", path, CONTENT_APPLY, json_incref(manifest), how);
     json_t *object = object_ref_new(&w->kind, w->namespace, w->name);
     if (w->object)
@@ -129,7 +167,7 @@ static int apply_known(const struct action_in *in, const struct workload *w, jso
                        struct error *err)
 {
     if (!w->object) {
-        json_t *effect = apply_effect_new(in, w, manifest, RECOGNISE_NAME);
+        json_t *effect = apply_effect_new(in, w, manifest, RECOGNISE_NAME, false);
         effect_undo_by_delete(effect);
         plan_effect(plan, effect);
         plan_note(plan, "make %s", w->label);
@@ -143,7 +181,7 @@ static int apply_known(const struct action_in *in, const struct workload *w, jso
     int r = refuse_present(in, w, changes, err);
     if (r < 0)
         return r;
-    json_t *effect = apply_effect_new(in, w, manifest, RECOGNISE_MARK);
+    json_t *effect = apply_effect_new(in, w, manifest, RECOGNISE_MARK, only_ours(w->object, changes));
     json_object_set(effect, "changes", changes);
     json_object_set_new(effect, "reversible", json_true());
     plan_effect(plan, effect);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/exec.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 
 #define NODE_WAIT_US (200 * USEC_PER_MSEC)
@@ -99,7 +100,7 @@ static void send_now(struct core *c, struct run *run)
     if (attempts == 1)
         record_event(c, run, what);
     core_note(c, run, NOTE_INFO, REASON_NONE, "%s%s", what, attempts > 1 ? " (again)" : "");
-    int64_t own_ms = effect_is_exec(e) ? json_int_or(json_object_get(e, "body"), "timeout_ms", 0) : 0;
+    int64_t own_ms = json_int_or(json_object_get(e, effect_is_exec(e) ? "body" : "request"), "timeout_ms", 0);
     int64_t left = run->step_deadline_us - c->now.boot_us;
     int64_t most = (own_ms > 0 ? own_ms : SEND_TIMEOUT_MS) * USEC_PER_MSEC;
     left = left > most ? most : left < USEC_PER_SEC ? USEC_PER_SEC : left;
@@ -292,7 +293,7 @@ static void look_first(struct core *c, struct run *run)
 
 static bool may_repeat(const struct run *run)
 {
-    return !run->rolling && run_step_now(run)->idempotent;
+    return foreign_may_repeat(run->current) || (!run->rolling && run_step_now(run)->idempotent);
 }
 
 /* The outcome is not known. */
@@ -325,10 +326,26 @@ static bool guard_refused(const json_t *effect, const json_t *answer)
     return str_eq(json_text(effect, "content_type"), "application/json-patch+json");
 }
 
+/* Server-side apply: a field of the patch is somebody else's. Trying again would not change that. */
+static bool is_managed_by_others(const json_t *answer)
+{
+    size_t i;
+    json_t *cause;
+    if (answer_status(answer) != 409)
+        return false;
+    json_array_foreach (json_path(answer_body(answer), "details", "causes", NULL), i, cause) {
+        if (str_eq(json_text(cause, "reason"), "FieldManagerConflict"))
+            return true;
+    }
+    return false;
+}
+
 /* Nothing was touched, and nothing has to be looked at to know that. */
 static bool surely_refused(const json_t *effect, const json_t *answer)
 {
     int status = answer_status(answer);
+    if (is_managed_by_others(answer))
+        return true;
     return !json_text(answer, "error") && status >= 400 && status < 500 && status != 404 && status != 408 &&
            status != 409 && !guard_refused(effect, answer);
 }
@@ -356,6 +373,30 @@ static bool exec_ended(struct core *c, struct run *run, const json_t *answer)
     return true;
 }
 
+/* Another system than Kubernetes answered, or did not. */
+static void foreign_ended(struct core *c, struct run *run, const json_t *answer)
+{
+    json_t *e = run->current;
+    _cleanup_free_ char *words = NULL;
+    _cleanup_json_ json_t *items = json_array(), *item = foreign_evidence_new(e, answer);
+    enum foreign_end end = foreign_judge(e, answer, &words);
+    if (item) {
+        json_array_append(items, item);
+        record_evidence(c, run, run_step_now(run)->action->name, items);
+    }
+    if (end == FOREIGN_DONE) {
+        effect_done(e, NULL);
+        json_object_del(e, "error");
+        effect_ended(c, run, true, REASON_NONE, NULL);
+    } else if (end == FOREIGN_LATER || (end == FOREIGN_UNSURE && surely_not_sent(answer))) {
+        again_later(c, run, words);
+    } else if (end == FOREIGN_UNSURE) {
+        unsure(c, run, words);
+    } else {
+        effect_ended(c, run, false, end == FOREIGN_FORBIDDEN ? REASON_FORBIDDEN : REASON_ACTION_FAILED, words);
+    }
+}
+
 bool phase_sent(struct core *c, struct run *run)
 {
     if (!run->answer)
@@ -369,6 +410,10 @@ bool phase_sent(struct core *c, struct run *run)
     budget_answered(c, run, run->current, surely_refused(run->current, answer));
     if (effect_is_exec(run->current) && exec_ended(c, run, answer))
         return true;
+    if (effect_is_foreign(run->current)) {
+        foreign_ended(c, run, answer);
+        return true;
+    }
     if (!error && ((status >= 200 && status < 300) || (status == 404 && leaves))) {
         effect_done(run->current, status < 300 ? answer_body(answer) : NULL);
         json_object_del(run->current, "error");
@@ -382,6 +427,8 @@ bool phase_sent(struct core *c, struct run *run)
         again_later(c, run, why);
     else if (status == 401 || status == 403)
         effect_ended(c, run, false, REASON_FORBIDDEN, why);
+    else if (is_managed_by_others(answer))
+        effect_ended(c, run, false, REASON_ACTION_FAILED, why);
     else if (error || status >= 500 || status == 408 || status == 409 || status < 200 ||
              guard_refused(run->current, answer))
         unsure(c, run, why);

@@ -60,7 +60,8 @@ static void what_is_there_is_changed(void **s _unused_)
         "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'settings','uid':'m1'},'data':{'a':'0','b':'2'}}");
     _cleanup_free_ char *with = xasprintf(SETTINGS, "");
     sends(&w, with, "apply ConfigMap shop/settings (1 change)",
-          "{'recognise':'mark','reversible':true,'changes':{'/data/a':{'before':'0','after':'1'}},'body':{'apiVersion':"
+          "{'path':'" CONFIG "?fieldManager=mendd&force=true','recognise':'mark','reversible':true,'changes':{'/data/"
+                             "a':{'before':'0','after':'1'}},'body':{'apiVersion':"
           "'v1','kind':'ConfigMap','metadata':{'name':'settings','namespace':'shop','uid':'m1','annotations':{"
           "'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}},'data':{'a':'1'}}}");
     world_body(&w, CONFIG,
@@ -93,6 +94,32 @@ static void lists_are_compared_by_what_is_wanted(void **s _unused_)
     world_body(&w, "/apis/autoscaling/v1/namespaces/shop/horizontalpodautoscalers",
                "{'items':[{'metadata':{'name':'h'},'spec':{'scaleTargetRef':{'kind':'Deployment','name':'api'}}}]}");
     says(&w, more, -EPERM, "use hpa.set");
+    world_clear(&w);
+}
+
+/* Never by force where one of the fields is somebody else's. */
+static void what_others_manage_is_theirs(void **s _unused_)
+{
+    struct world w;
+    acting = &action_resource_apply;
+    world_init(&w, "Deployment", "api", "app=api");
+    _cleanup_free_ char *with = xasprintf(SETTINGS, "");
+    static const char *const owners[] = {"{'manager':'other','fieldsV1':{'f:data':{'f:a':{}}}}",
+                                         "{'manager':'other','fieldsV1':{'f:data':{'f:b':{}}}}",
+                                         "{'manager':'mendd','fieldsV1':{'f:data':{'f:a':{}}}}",
+                                         "{'manager':'other','fieldsV1':{'f:a':{'f:b':{}}}}",
+                                         "{'manager':'mendd'},{'fieldsV1':{'f:data':{'f:a':{}}}}",
+                                         "{'manager':'other'}"};
+    static const bool theirs[] = {true, false, false, false, true, false};
+    for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+        _cleanup_free_ char *object =
+            xasprintf("{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'settings','uid':'m1','managedFields':["
+                      "%s]},'data':{'a':'0'}}",
+                      owners[i]);
+        world_body(&w, CONFIG, object);
+        sends(&w, with, "1 change",
+              theirs[i] ? "{'path':'" CONFIG APPLY "'}" : "{'path':'" CONFIG "?fieldManager=mendd&force=true'}");
+    }
     world_clear(&w);
 }
 
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_made),
         cmocka_unit_test(what_is_there_is_changed),
         cmocka_unit_test(lists_are_compared_by_what_is_wanted),
+        cmocka_unit_test(what_others_manage_is_theirs),
         cmocka_unit_test(manifests_that_are_refused),
         cmocka_unit_test(several_in_one_round),
         cmocka_unit_test(deletes),
