@@ -381,6 +381,7 @@ void turn_free(struct turn *t);
 /* commands.c */
 void command_draw(struct sim *s);
 void command_replied(struct sim *s, const struct reply *reply, int64_t decided_us);
+void command_clock_was_set(struct sim *s, int64_t delta_us);
 void command_forget_ended(struct sim *s, int64_t now_us); /* pauses that are over by one of the clocks */
 bool command_is_paused(struct sim *s, const char *namespace, const char *playbook, int64_t decided_us);
 
