@@ -77,6 +77,11 @@ static void add_diff(struct planning *p, json_t *request)
 {
     _cleanup_json_ json_t *question = NULL, *before = NULL, *after = NULL;
     const char *path = json_text_or(request, "path", "/");
+    if (!str_starts(path, "/")) { /* not Kubernetes: nothing there can be tried */
+        json_object_set_new(request, "server_dry_run",
+                            json_pack("{s:i, s:s}", "status", 0, "error", "another system has no dry run"));
+        return;
+    }
     if (str_eq(json_text(request, "method"), "EXEC")) { /* a command has no dry run, and its request is a GET */
         json_object_set_new(request, "server_dry_run",
                             json_pack("{s:i, s:s}", "status", 0, "error", "a command cannot be tried without running"));

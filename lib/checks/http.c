@@ -6,11 +6,12 @@
 #include "checks/common.h"
 #include "checks/probe.h"
 #include "checks/url.h"
+#include "core/http_ask.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 5000, TEXT_MAX = 262144, PODS_ASKED = 5 };
+enum { TEXT_MAX = 262144, PODS_ASKED = 5 };
 
 static bool status_fits(const struct check_in *in, int status)
 {
@@ -95,13 +96,12 @@ static enum verdict judge_answer(const struct check_in *in, const json_t *answer
 
 static int judge_direct(const struct check_in *in, const char *url, struct check_result *ret)
 {
-    static const char *const copied[] = {"headers", "body", "ca_file", "insecure", NULL};
-    json_t *q =
-        json_pack("{s:s, s:s, s:s, s:I}", "ask", "http", "url", url, "method", json_text_or(in->with, "method", "GET"),
-                  "timeout_ms", (json_int_t)json_int_or(in->with, "timeout", TIMEOUT_MS));
-    for (const char *const *c = copied; *c; c++)
-        if (json_object_get(in->with, *c))
-            json_object_set(q, *c, json_object_get(in->with, *c));
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_json_ json_t *sent = json_copy((json_t *)in->with);
+    json_t *q = NULL;
+    json_object_del(sent, "json"); /* of the answer, here */
+    if (http_question_new(sent, HTTP_ASK_TIMEOUT_MS, &q, &err) < 0)
+        return check_say(ret, VERDICT_UNKNOWN, "%s", error_message(&err));
     const json_t *answer = ask(in->asks, q);
     if (!answer)
         return -EAGAIN;
@@ -117,7 +117,7 @@ static int judge_direct(const struct check_in *in, const char *url, struct check
 static int judge_proxied(const struct check_in *in, const char *path, const char *what, enum verdict *ret_verdict,
                          struct strbuf *words)
 {
-    const int64_t timeout_ms = json_int_or(in->with, "timeout", TIMEOUT_MS);
+    const int64_t timeout_ms = json_int_or(in->with, "timeout", HTTP_ASK_TIMEOUT_MS);
     const json_t *answer = ask_kube_text(in->asks, in->cluster, path, TEXT_MAX, timeout_ms);
     if (!answer)
         return -EAGAIN;
@@ -197,28 +197,33 @@ static int http_judge(const struct check_in *in, struct check_result *ret)
         return check_say(ret, VERDICT_UNKNOWN, "%s", error_message(&err));
     if (str_eq(via, "direct"))
         return judge_direct(in, text, ret);
-    if (!str_eq(json_text_or(in->with, "method", "GET"), "GET") || json_object_get(in->with, "headers") ||
-        json_object_get(in->with, "body"))
+    static const char *const direct_only[] = {
+        "headers", "body", "form", "header_files", "bearer_token_file", "username", "cert_file", "aws", NULL};
+    bool plain = str_eq(json_text_or(in->with, "method", "GET"), "GET");
+    for (const char *const *d = direct_only; *d; d++)
+        plain = plain && !json_object_get(in->with, *d);
+    if (!plain)
         return check_say(ret, VERDICT_UNKNOWN, "through the API server only a plain GET can be asked");
     return str_eq(via, "service") ? judge_service(in, &url, ret) : judge_pods(in, &url, ret);
 }
 
 static const char *const via_choices[] = {"direct", "service", "pod", NULL};
-static const char *const method_choices[] = {"GET", "HEAD", NULL};
+static const char *const method_choices[] = {"GET", "HEAD", "POST", NULL};
 
 static const struct param http_params[] = {
-    {"url", PARAM_TEXT, true, NULL, "http:// or https://; via service the host is SERVICE or SERVICE.NAMESPACE"},
+    {"url", PARAM_URL, true, NULL, "http:// or https://; via service the host is SERVICE or SERVICE.NAMESPACE"},
     {"via", PARAM_CHOICE, false, via_choices, "direct (default), or service or pod: through the API server's proxy"},
     {"pod", PARAM_NAME, false, NULL, "via pod: this one; each of the target's by default, at most 5"},
-    {"method", PARAM_CHOICE, false, method_choices, "GET (default) or HEAD"},
+    {"method", PARAM_CHOICE, false, method_choices, "GET (default), HEAD; POST for what only reads (AWS)"},
     {"headers", PARAM_TEXT_MAP, false, NULL, "further headers (via direct)"},
-    {"body", PARAM_TEXT, false, NULL, "a body (via direct)"},
+    {"body", PARAM_PLAIN, false, NULL, "a body (via direct); templates' values may only be plain words"},
+    {"form", PARAM_TEXT_MAP, false, NULL, "a body as a form (via direct)"},
     {"status", PARAM_INTS, false, NULL, "the status, or a list of those that are fine (200)"},
     {"contains", PARAM_TEXT, false, NULL, "text that the body must hold"},
     {"json", PARAM_ANY, false, NULL, "{pointer: \"/status\", equals: ok}: a value in the body"},
     {"max_latency", PARAM_DURATION, false, NULL, "it must answer within this"},
     {"timeout", PARAM_DURATION, false, NULL, "how long it may take at all (5s)"},
-    {"ca_file", PARAM_TEXT, false, NULL, "the CA that signed its certificate (via direct)"},
+    HTTP_AUTH_PARAMS,
     {"insecure", PARAM_BOOL, false, NULL, "do not verify its certificate (false)"},
     {0},
 };

@@ -8,7 +8,9 @@
  *   {"ask":"kube", "cluster":"prod", "path":"/api/v1/…?…"}               {"status":200, "body":{…}}
  *   {"ask":"kube", …, "text":true, "max":65536, "timeout_ms"}            {"status":200, "text":"…", "latency_ms":12}
  *     (logs, and what stands behind the API server's proxy)
- *   {"ask":"http", "url", "method", "headers":{}, "body", "timeout_ms", "ca_file", "insecure"}
+ *   {"ask":"http", "url", "method", "headers":{}, "body", "timeout_ms", "ca_file", "insecure",
+ *    "header_files":{}, "bearer_token_file", "username", "password_file", "cert_file", "key_file", "aws":{}}
+ *     (core/http_ask.h; secrets are read from their files by whoever sends it)
  *                                                                        {"status":503, "text":"…", "latency_ms":12}
  *   {"ask":"tcp", "address":"host:port", "timeout_ms"}                   {"status":0, "latency_ms":1}
  *   {"ask":"redis", "address", "password_file", "command":[…], "timeout_ms"}

@@ -93,7 +93,31 @@ int embed_url(struct strbuf *out, const char *value, bool own, struct error *err
     return 0;
 }
 
+/* ---- anything else ---- */
+
+int embed_plain(struct strbuf *out, const char *value, bool own, struct error *err)
+{
+    if (!own && value[strspn(value, ALNUM " _-.:/@,")])
+        return error_set(err, -EINVAL, "\"%.64s\" could change the text that it is put into", value);
+    strbuf_puts(out, value);
+    return 0;
+}
+
 /* ---- parameters ---- */
+
+static template_put put_of(enum param_type type)
+{
+    switch (type) {
+    case PARAM_PROMQL:
+        return embed_promql;
+    case PARAM_URL:
+        return embed_url;
+    case PARAM_PLAIN:
+        return embed_plain;
+    default:
+        return NULL;
+    }
+}
 
 bool embed_params(const struct param *params, const json_t *with, const struct template_vars *v, json_t *expanded,
                   struct error *err)
@@ -101,9 +125,10 @@ bool embed_params(const struct param *params, const json_t *with, const struct t
     for (; params && params->name; params++) {
         const char *text = json_text(with, params->name);
         _cleanup_free_ char *value = NULL;
-        if (!text || (params->type != PARAM_PROMQL && params->type != PARAM_URL))
+        const template_put put = put_of(params->type);
+        if (!text || !put)
             continue;
-        if (template_expand_into(text, v, params->type == PARAM_URL ? embed_url : embed_promql, &value, err) < 0) {
+        if (template_expand_into(text, v, put, &value, err) < 0) {
             error_prefix(err, "%s", params->name);
             return false;
         }

@@ -7,6 +7,7 @@
  *         strings: one word of [A-Za-z0-9_:.].
  * URL     before the path: [A-Za-z0-9.-] only, a host's name or a part of one. In the path: percent-encoded, not empty,
  *         no ".." or "." as a segment. In the query: percent-encoded.
+ * Plain   letters, digits, blanks and "_-.:/@,", so nothing that means something in JSON, XML or a form.
  */
 #pragma once
 
@@ -14,6 +15,7 @@
 #include "core/template.h"
 
 int embed_promql(struct strbuf *out, const char *value, bool own, struct error *err);
+int embed_plain(struct strbuf *out, const char *value, bool own, struct error *err);
 int embed_url(struct strbuf *out, const char *value, bool own, struct error *err);
 
 /* Expands those parameters of `with` that are such texts into `expanded`, in place of what stands there. False:

@@ -29,15 +29,23 @@ static void client_clear(struct probe_client *c)
 {
     http_client_free(c->http);
     free(c->ca_file);
+    free(c->cert_file);
+    free(c->key_file);
     *c = (struct probe_client){0};
 }
 
-struct probe_client *probe_client_get(struct prober *p, const char *ca_file, bool insecure, struct error *err)
+static bool is_client_of(const struct probe_client *c, const struct http_identity *identity)
+{
+    return c->http && c->insecure == identity->insecure && str_eq(c->ca_file, identity->ca_file) &&
+           str_eq(c->cert_file, identity->cert_file) && str_eq(c->key_file, identity->key_file);
+}
+
+struct probe_client *probe_client_get(struct prober *p, const struct http_identity *identity, struct error *err)
 {
     struct probe_client *spare = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(p->clients); i++) {
         struct probe_client *c = &p->clients[i];
-        if (c->http && c->insecure == insecure && str_eq(c->ca_file, ca_file)) {
+        if (is_client_of(c, identity)) {
             c->users++;
             return c;
         }
@@ -45,15 +53,16 @@ struct probe_client *probe_client_get(struct prober *p, const char *ca_file, boo
             spare = c;
     }
     if (!spare) {
-        error_set(err, -EAGAIN, "probes with too many different CA files at once");
+        error_set(err, -EAGAIN, "probes with too many different certificates and CA files at once");
         return NULL;
     }
     client_clear(spare);
-    const struct http_identity identity = {.ca_file = ca_file, .insecure = insecure};
-    if (http_client_new(p->event, &identity, &spare->http, err) < 0)
+    if (http_client_new(p->event, identity, &spare->http, err) < 0)
         return NULL;
-    spare->ca_file = xstrdup(ca_file);
-    spare->insecure = insecure;
+    spare->ca_file = xstrdup(identity->ca_file);
+    spare->cert_file = xstrdup(identity->cert_file);
+    spare->key_file = xstrdup(identity->key_file);
+    spare->insecure = identity->insecure;
     spare->users = 1;
     return spare;
 }

@@ -5,11 +5,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "io/probe_auth.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum { HEADERS_MAX = 64 };
 
 static void on_done(const struct http_result *r, void *userdata)
 {
@@ -18,6 +17,7 @@ static void on_done(const struct http_result *r, void *userdata)
     json_t *answer;
     if (r->error != HTTP_OK) {
         answer = probe_error_new(http_error_name(r->error), r->message);
+        json_object_set_new(answer, "sent", json_boolean(r->sent));
     } else {
         answer = json_pack("{s:I, s:I}", "status", (json_int_t)r->status, "latency_ms",
                            (json_int_t)(r->latency_us / USEC_PER_MSEC));
@@ -28,14 +28,7 @@ static void on_done(const struct http_result *r, void *userdata)
 
 static int start(struct probe *probe, char **headers, struct error *err)
 {
-    const json_t *q = probe->question, *value;
-    const char *name;
-    size_t n = 0;
-    json_object_foreach ((json_t *)json_object_get(q, "headers"), name, value) {
-        if (!json_is_string(value) || n >= HEADERS_MAX)
-            return error_set(err, -EINVAL, "a header's value is no text, or there are too many");
-        headers[n++] = xasprintf("%s: %s", name, json_string_value(value));
-    }
+    const json_t *q = probe->question;
     const char *body = json_text(q, "body");
     const struct http_request req = {.method = json_text_or(q, "method", "GET"),
                                      .url = json_text_or(q, "url", ""),
@@ -52,12 +45,17 @@ static int start(struct probe *probe, char **headers, struct error *err)
 int probe_http(struct probe *probe, struct error *err)
 {
     const json_t *q = probe->question;
-    probe->client = probe_client_get(probe->prober, json_text(q, "ca_file"), json_bool_or(q, "insecure", false), err);
+    const struct http_identity identity = {.ca_file = json_text(q, "ca_file"),
+                                           .cert_file = json_text(q, "cert_file"),
+                                           .key_file = json_text(q, "key_file"),
+                                           .insecure = json_bool_or(q, "insecure", false)};
+    probe->client = probe_client_get(probe->prober, &identity, err);
     if (!probe->client)
         return -EAGAIN;
-    char *headers[HEADERS_MAX + 1] = {NULL};
-    const int r = start(probe, headers, err);
-    for (size_t i = 0; headers[i]; i++)
-        free(headers[i]);
+    char *headers[PROBE_HEADERS_MAX + 1] = {NULL};
+    int r = probe_headers_new(q, now_read().wall_us, headers, err);
+    if (r >= 0)
+        r = start(probe, headers, err);
+    probe_headers_free(headers);
     return r;
 }

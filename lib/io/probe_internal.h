@@ -10,7 +10,7 @@
 enum { PROBES_RUNNING = 64, PROBE_CLIENTS = 16, PROBE_TIMEOUT_MS = 10000, PROBE_ANSWER_MAX = 1 << 20 };
 
 struct probe_client { /* one identity */
-    char *ca_file;
+    char *ca_file, *cert_file, *key_file;
     bool insecure;
     struct http_client *http;
     unsigned users;
@@ -42,7 +42,7 @@ struct probe {
 int64_t probe_now_us(void);
 json_t *probe_error_new(const char *error, const char *message);
 /* The client of that identity; made when needed. NULL if all are taken by others. */
-struct probe_client *probe_client_get(struct prober *p, const char *ca_file, bool insecure, struct error *err);
+struct probe_client *probe_client_get(struct prober *p, const struct http_identity *identity, struct error *err);
 void probe_finish(struct probe *probe, json_t *answer_new);
 
 /* Start, or a negative errno with words (then probe_finish() has not been called). */

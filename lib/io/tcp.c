@@ -35,7 +35,8 @@ static int connect_only(struct probe *probe, http_done_cb done, struct error *er
     int r = parse_address(probe, &url, err);
     if (r < 0)
         return r;
-    probe->client = probe_client_get(probe->prober, NULL, false, err);
+    const struct http_identity nobody = {0};
+    probe->client = probe_client_get(probe->prober, &nobody, err);
     if (!probe->client)
         return -EAGAIN;
     const int timeout_ms = (int)json_int_or(probe->question, "timeout_ms", PROBE_TIMEOUT_MS);
