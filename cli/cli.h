@@ -33,7 +33,7 @@ int cli_usage(const struct verb *v, const char *fmt, ...) __attribute__((format(
 
 /* main.c: the verbs by their files */
 extern const struct verb verb_check, verb_plan, verb_test, verb_schema, verb_yaml;
-extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status;
+extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status, verb_clusters;
 extern const struct verb verb_cancel, verb_pause, verb_resume, verb_reset, verb_replay;
 
 /* actions.c: the whole id of one of the newest records, from its first characters. An exit code, having said why. */

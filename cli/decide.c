@@ -90,6 +90,7 @@ json_t *decide_new(const struct loaded *l, const struct alert *alert, struct now
 {
     struct settings settings;
     settings_from_config(l->config, l->table, &settings);
+    settings.n_watched = settings.n_cluster_sets = 0; /* one alert is played; nothing is watched */
     settings.dry_run = true;
     _cleanup_(core_freep) struct core *core = core_new(&cli_registry, &settings, 1);
     struct deciding d = {.answer = answer, .userdata = userdata};

@@ -241,6 +241,7 @@ static int replay(struct replay *r, bool imagined)
     if (load_all(r->cli->config_file, r->cli->playbooks, false, &r->loaded) < 0)
         return EXIT_NO;
     settings_from_config(r->loaded.config, r->loaded.table, &settings);
+    settings.n_watched = settings.n_cluster_sets = 0; /* what was heard is played; nothing is watched */
     settings.dry_run = true;
     if (imagined) {
         world_imagine(r->world);

@@ -1,11 +1,11 @@
-/* What the daemon is and does: /status, /playbooks, health, reload. */
+/* What the daemon is and does: /status, /clusters, /playbooks, health, reload. */
 #include "web_internal.h"
 
 #include "base/alloc.h"
-#include "core/redact.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "core/redact.h"
 
 #include <string.h>
 
@@ -14,6 +14,11 @@ static const char text_type[] = "text/plain; charset=utf-8";
 void api_status(struct request *req)
 {
     reply_json(req, 200, engine_status_new(req->web->engine));
+}
+
+void api_clusters(struct request *req)
+{
+    reply_json(req, 200, engine_clusters_new(req->web->engine));
 }
 
 static json_t *playbook_new(const struct playbook *p)

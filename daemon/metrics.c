@@ -121,6 +121,47 @@ static void add_clusters(struct strbuf *b, const json_t *clusters)
     }
 }
 
+/* Only of what is watched and known: a sample that is not there is no 0. */
+static void add_watched(struct strbuf *b, const json_t *watched)
+{
+    size_t i;
+    json_t *cluster;
+    family(b, "mendd_cluster_reachable", "gauge", "Whether the API server of a watched cluster answers.");
+    json_array_foreach (watched, i, cluster) {
+        if (!json_is_boolean(json_object_get(cluster, "reachable")))
+            continue;
+        strbuf_puts(b, "mendd_cluster_reachable{cluster=\"");
+        label(b, json_text_or(cluster, "name", ""));
+        strbuf_printf(b, "\"} %d\n", json_bool_or(cluster, "reachable", false));
+    }
+    static const char *const states[] = {"ready", "schedulable", "total"};
+    family(b, "mendd_cluster_nodes", "gauge", "Nodes of a watched cluster, by state.");
+    json_array_foreach (watched, i, cluster) {
+        for (size_t k = 0; k < ARRAY_SIZE(states); k++) {
+            const int64_t n = json_int_or(json_object_get(cluster, "nodes"), states[k], -1);
+            if (n < 0)
+                continue;
+            strbuf_puts(b, "mendd_cluster_nodes{cluster=\"");
+            label(b, json_text_or(cluster, "name", ""));
+            strbuf_printf(b, "\",state=\"%s\"} %" PRId64 "\n", states[k], n);
+        }
+    }
+}
+
+static void add_sets(struct strbuf *b, const json_t *sets)
+{
+    size_t i;
+    json_t *set;
+    family(b, "mendd_cluster_set_active", "gauge", "Whether both clusters of a set are there.");
+    json_array_foreach (sets, i, set) {
+        if (!json_text(set, "status")) /* not known yet */
+            continue;
+        strbuf_puts(b, "mendd_cluster_set_active{set=\"");
+        label(b, json_text_or(set, "name", ""));
+        strbuf_printf(b, "\"} %d\n", json_bool_or(set, "ha_active", false));
+    }
+}
+
 /* What stands in the way of repairs, to alert on: a forgotten pause, an open breaker, a storm. */
 static void add_safety(struct strbuf *b, const json_t *status)
 {
@@ -191,6 +232,8 @@ void api_metrics(struct request *req)
     add_safety(&b, status);
     add_journal(&b, &st.store);
     add_clusters(&b, json_object_get(status, "clusters"));
+    add_watched(&b, json_object_get(status, "watched_clusters"));
+    add_sets(&b, json_object_get(status, "cluster_sets"));
     add_process(&b, st.start_wall_us);
     const size_t len = b.len;
     reply_text(req, 200, "text/plain; version=0.0.4; charset=utf-8", strbuf_take(&b), len);

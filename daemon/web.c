@@ -20,6 +20,7 @@ const struct route web_routes[] = {
     {"POST", "/actions/{id}/cancel", api_command, ACCESS_OPERATOR, true, COMMAND_MAX},
     {"GET", "/playbooks", api_playbooks, ACCESS_VIEWER, false, 0},
     {"GET", "/status", api_status, ACCESS_VIEWER, false, 0},
+    {"GET", "/clusters", api_clusters, ACCESS_VIEWER, false, 0},
     {"GET", "/events", api_events, ACCESS_VIEWER, false, 0},
     {"GET", "/metrics", api_metrics, ACCESS_VIEWER, false, 0},
     {"GET", "/-/healthy", api_healthy, ACCESS_OPEN, false, 0},

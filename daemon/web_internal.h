@@ -138,6 +138,7 @@ void api_action(struct request *req);
 void api_report(struct request *req);
 void api_playbooks(struct request *req);
 void api_status(struct request *req);
+void api_clusters(struct request *req);
 void api_healthy(struct request *req);
 void api_ready(struct request *req);
 void api_reload(struct request *req);

@@ -90,12 +90,6 @@ static const struct run *prober(const struct core *c, const struct breaker *b)
     return run && run->phase != PHASE_DONE ? run : NULL;
 }
 
-/* The playbook of a lost cluster names no target: what it does it does elsewhere. */
-static bool acts_elsewhere(const struct run *run)
-{
-    return !run->target.cluster || (run_is_of_watch(run) && run->playbook && !run->playbook->has_target);
-}
-
 bool breaker_covers(const struct breaker *b, const struct run *run)
 {
     switch (b->kind) {
@@ -104,7 +98,7 @@ bool breaker_covers(const struct breaker *b, const struct run *run)
     case BREAKER_PLAYBOOK:
         return run->playbook && str_eq(breaker_shown(b), run->playbook->name);
     default:
-        return !acts_elsewhere(run) && str_eq(b->name + strlen("api "), run->target.cluster);
+        return run->target.cluster && str_eq(b->name + strlen("api "), run->target.cluster);
     }
 }
 
@@ -149,7 +143,7 @@ bool breaker_holds(const struct core *c, const struct run *run, int64_t *ret_unt
         *ret_until_us = longest = until;
         *ret_name = breaker_shown(b);
     }
-    if (longest < INT64_MAX && !acts_elsewhere(run) && cluster_watch_lost(c, run->target.cluster)) {
+    if (longest < INT64_MAX && cluster_watch_lost(c, run->target.cluster)) {
         *ret_until_us = longest = INT64_MAX;
         *ret_name = run->target.cluster;
     }

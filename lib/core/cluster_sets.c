@@ -61,6 +61,12 @@ struct set_state *set_state_get(struct cluster_watch *watch, const char *name)
     return s;
 }
 
+/* Its last look failed, but it is not yet known to be down. */
+static bool in_doubt(const struct watched *w)
+{
+    return !watched_is_down(w) && (w->api.bad_looks > 0 || w->nodes.bad_looks > 0);
+}
+
 enum set_status set_status_now(const struct core *c, const struct cluster_set *set)
 {
     const struct watched *p = set_side(c, set, PRIMARY), *s = set_side(c, set, SECONDARY);
@@ -69,6 +75,8 @@ enum set_status set_status_now(const struct core *c, const struct cluster_set *s
     if (!p || !s || !p->known || !s->known)
         return SET_UNKNOWN;
     const bool primary_gone = watched_is_down(p), secondary_gone = watched_is_down(s);
+    if ((primary_gone && in_doubt(s)) || (secondary_gone && in_doubt(p))) /* one of them, or both? */
+        return SET_UNKNOWN;
     return primary_gone && secondary_gone ? SET_BOTH_GONE
            : primary_gone                 ? SET_PRIMARY_GONE
            : secondary_gone               ? SET_SECONDARY_GONE

@@ -192,7 +192,7 @@ static bool look_counts(struct core *c, struct watched *w, struct cluster_troubl
     const struct watched_cluster *s = setting(c, w->name);
     if (cause == CAUSE_NONE) {
         const bool was_down = t->down;
-        *t = (struct cluster_trouble){.good_us = c->now.boot_us};
+        *t = (struct cluster_trouble){.good_us = w->started_us};
         if (was_down)
             came_back(c, w, t == &w->api);
         return true;

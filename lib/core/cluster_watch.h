@@ -97,7 +97,7 @@ struct watched *set_side(const struct core *c, const struct cluster_set *set, in
 const char *set_side_cluster(const struct cluster_set *set, int side);
 struct set_state *set_state_find(const struct cluster_watch *watch, const char *name); /* watch may be NULL */
 struct set_state *set_state_get(struct cluster_watch *watch, const char *name);
-/* As its sides are now; UNKNOWN until both were judged. */
+/* As its sides are now; UNKNOWN until both were judged, or while one is down and the other in doubt. */
 enum set_status set_status_now(const struct core *c, const struct cluster_set *set);
 const char *set_status_name(enum set_status status); /* NULL: unknown */
 bool set_status_parse(const char *name, enum set_status *ret);

@@ -69,6 +69,8 @@ const struct playbook_table *engine_playbooks(const struct engine *e);
 const struct config *engine_config(const struct engine *e);
 /* GET /status as JSON; caller owns. */
 json_t *engine_status_new(struct engine *e);
+/* GET /clusters as JSON: {"clusters": […], "sets": […]}; caller owns. */
+json_t *engine_clusters_new(struct engine *e);
 
 struct engine_stats {
     uint64_t webhooks, alerts, malformed, rejected; /* since start */

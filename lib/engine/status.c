@@ -1,5 +1,6 @@
 /* /status and the numbers behind /metrics. */
 #include "base/alloc.h"
+#include "base/text.h"
 #include "core/record.h"
 #include "engine/internal.h"
 
@@ -24,6 +25,25 @@ static json_t *journal_new(const struct store_stats *st)
     return json_pack("{s:I, s:I, s:I, s:I, s:I}", "commits", (json_int_t)st->commits, "rows", (json_int_t)st->rows,
                      "failed_commits", (json_int_t)st->failed_commits, "last_commit_us", (json_int_t)st->last_commit_us,
                      "bytes", (json_int_t)st->db_bytes);
+}
+
+/* What the clients know of each cluster, and what the watch sees of it. */
+json_t *engine_clusters_new(struct engine *e)
+{
+    _cleanup_json_ json_t *core = core_status_new(e->core, now_read());
+    json_t *clusters = clusters_status_new(e->clusters), *cluster, *seen;
+    size_t i, k;
+    json_array_foreach (clusters, i, cluster) {
+        json_object_set_new(cluster, "watched", json_false());
+        json_object_set_new(cluster, "reachable", json_null());
+        json_array_foreach (json_object_get(core, "watched_clusters"), k, seen) {
+            if (!str_eq(json_text(seen, "name"), json_text(cluster, "name")))
+                continue;
+            json_object_update(cluster, seen);
+            json_object_set_new(cluster, "watched", json_true());
+        }
+    }
+    return json_pack("{s:o, s:O}", "clusters", clusters, "sets", json_object_get(core, "cluster_sets"));
 }
 
 json_t *engine_status_new(struct engine *e)

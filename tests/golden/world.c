@@ -140,7 +140,10 @@ json_t *world_answer_ask(struct world *w, const json_t *q)
     _cleanup_free_ char *bare = xstrndup(path, strcspn(path, "?"));
     _cleanup_free_ char *key = xasprintf("GET %s", bare);
     w->reads++;
-    json_t *answer = scripted(w, key);
+    _cleanup_free_ char *of_cluster = xasprintf("%s: %s", json_text_or(q, "cluster", ""), key);
+    json_t *answer = scripted(w, of_cluster);
+    if (!answer)
+        answer = scripted(w, key);
     return answer ? answer : get_object(w, bare);
 }
 

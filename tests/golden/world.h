@@ -1,10 +1,11 @@
 /* A tiny world for golden cases: it answers questions and effects from a table and a handful of objects.
  *
- * Keys of the table: "GET /api/v1/…" (query left out), "PATCH …", "tcp host:port", "redis host:port", "GET http://…",
- * "alertmanager 0 /api/v2/alerts", "post 0". A value is an answer (core/ask.h), or a list of answers, the last of which
- * stays. An answer with "apply": true is given after the effect was done all the same (a reset behind the effect).
- * What the table does not say the objects say: GET, PATCH (merge and JSON patch), DELETE, POST of an eviction; lists of
- * pods hold all pods of the namespace, or of all namespaces; discovery of v1 knows evictions; an unknown Namespace exists, everything else is 404. Addresses that are not named refuse. */
+ * Keys of the table: "GET /api/v1/…" (query left out; "east: GET …" for one cluster), "PATCH …", "tcp host:port",
+ * "redis host:port", "GET http://…", "alertmanager 0 /api/v2/alerts", "post 0". A value is an answer (core/ask.h), or a
+ * list of answers, the last of which stays. An answer with "apply": true is given after the effect was done all the
+ * same (a reset behind the effect). What the table does not say the objects say: GET, PATCH (merge and JSON patch),
+ * DELETE, POST of an eviction; lists of pods hold all pods of the namespace, or of all namespaces; discovery of v1
+ * knows evictions; an unknown Namespace exists, everything else is 404. Addresses that are not named refuse. */
 #pragma once
 
 #include "base/json.h"
