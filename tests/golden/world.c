@@ -95,9 +95,17 @@ static json_t *get_object(struct world *w, const char *path)
     if (str_starts(path, "/api/v1/namespaces/") && strchr(path + 19, '/') == NULL)
         return json_pack("{s:i, s:{s:s, s:{s:s}}}", "status", 200, "body", "kind", "Namespace", "metadata", "name",
                          last + 1);
-    static const char *const collections[] = {"/pods",           "/replicasets", "/events",
-                                              "/endpoints",      "/deployments", "/horizontalpodautoscalers",
-                                              "/resourcequotas", "/nodes",       NULL};
+    static const char *const collections[] = {"/pods",
+                                              "/replicasets",
+                                              "/events",
+                                              "/endpoints",
+                                              "/deployments",
+                                              "/horizontalpodautoscalers",
+                                              "/resourcequotas",
+                                              "/nodes",
+                                              "/networkpolicies",
+                                              "/cronjobs",
+                                              NULL};
     if (str_eq(path, "/api/v1"))
         return json_pack("{s:i, s:{s:[{s:s, s:s, s:s, s:s}]}}", "status", 200, "body", "resources", "name",
                          "pods/eviction", "kind", "Eviction", "group", "policy", "version", "v1");
@@ -206,11 +214,28 @@ static json_t *evict(struct world *w, const char *path, const json_t *body)
     return json_pack("{s:i, s:{s:s}}", "status", 201, "body", "kind", "Status");
 }
 
+static json_t *create(struct world *w, const char *path, const json_t *body)
+{
+    if (json_object_get(w->objects, path))
+        return json_pack("{s:i, s:{s:s}}", "status", 409, "body", "message", "already exists");
+    json_t *made = json_deep_copy(body);
+    _cleanup_free_ char *uid = xasprintf("made-%s", strrchr(path, '/') + 1);
+    json_set_text(json_object_get(made, "metadata"), "uid", uid);
+    json_object_set_new(w->objects, path, made);
+    return json_pack("{s:i, s:o}", "status", 201, "body", json_deep_copy(made));
+}
+
 static json_t *apply(struct world *w, const char *method, const char *path, const json_t *body)
 {
     if (str_eq(method, "POST") && str_ends(path, "/eviction"))
         return evict(w, path, body);
+    if (str_eq(method, "POST") && json_path_text(body, "metadata", "name", NULL)) {
+        _cleanup_free_ char *own = xasprintf("%s/%s", path, json_path_text(body, "metadata", "name", NULL));
+        return create(w, own, body);
+    }
     json_t *object = json_object_get(w->objects, path);
+    if (!object && str_eq(method, "PATCH") && json_text(body, "kind")) /* server-side apply */
+        return create(w, path, body);
     if (!object)
         return not_found(path);
     if (str_eq(method, "DELETE")) {
