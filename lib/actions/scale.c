@@ -91,6 +91,10 @@ static int scale_one(const struct action_in *in, const struct workload *w, struc
     r = bounded_replicas(in, current, &wanted, err);
     if (r < 0)
         return r;
+    if (wanted < 1 && wanted < current && !in->approved)
+        return error_set(err, -EPERM,
+                         "mendd scales %s to nothing only when a person has approved it (mode: approve), min: 0 or not",
+                         w->label);
     if (wanted == current) {
         plan_note(plan, "%s already has %lld replicas", w->label, (long long)current);
         return 0;
@@ -120,7 +124,7 @@ static const struct param scale_params[] = {
     {"name", PARAM_NAME, false, NULL, "the workload; the target's owners by default"},
     {"selector", PARAM_SELECTOR, false, NULL, "all workloads of the kind with these labels, in name order"},
     {"replicas", PARAM_INT_OR_TEXT, true, NULL, "3, \"+1\" (one more) or \"x2\" (twice as many, rounded up)"},
-    {"min", PARAM_INT, false, NULL, "never fewer than this (1)"},
+    {"min", PARAM_INT, false, NULL, "never fewer than this (1); 0 takes effect in an approved run only"},
     {"max", PARAM_INT, false, NULL, "never more than this"},
     {0},
 };

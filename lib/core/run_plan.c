@@ -121,7 +121,8 @@ bool phase_plan(struct core *c, struct run *run)
                                      run->plan_now,
                                      run->playbook->limits.pods,
                                      &run->set.asks,
-                                     run->approved || run->reason == REASON_AWAITING_APPROVAL,
+                                     run->approved || run->reason == REASON_AWAITING_APPROVAL ||
+                                         rung->mode == MODE_APPROVE,
                                      &c->settings->backup};
         r = step->action->plan(&in, &plan, &err);
     }

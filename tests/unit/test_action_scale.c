@@ -15,6 +15,24 @@ static void scalable(struct world *w, int replicas)
     world_body(w, HPAS, "{'items':[]}");
 }
 
+/* To nothing, as a person approved it. */
+static void approved_to_nothing(void **s _unused_)
+{
+    struct world w;
+    world_init(&w, "StatefulSet", "db", "app=db");
+    scalable(&w, 4);
+    _cleanup_json_ json_t *with = J("{'replicas':0,'min':0}");
+    struct action_in in = {
+        .target = &w.target, .with = with, .cluster = "prod", .key = "run/0/1", .asks = &w.asks, .approved = true};
+    struct action_plan plan = {0};
+    for (int round = 0; action_scale.plan(&in, &plan, NULL) == -EAGAIN && round < 4; round++)
+        world_round(&w);
+    assert_int_equal(json_array_size(plan.effects), 1);
+    assert_effect(&plan, 0, "{'made':{'replicas':0}}");
+    action_plan_clear(&plan);
+    world_clear(&w);
+}
+
 static void to(struct world *w, const char *with, int expected)
 {
     struct action_plan plan = {0};
@@ -45,7 +63,7 @@ static void numbers(void **s _unused_)
     to(&w, "{'replicas':'+3','max':6}", 6);
     to(&w, "{'replicas':'+1','min':8}", 8);
     to(&w, "{'replicas':2}", 2);
-    to(&w, "{'replicas':0,'min':0}", 0);
+    not_to(&w, "{'replicas':0,'min':0}", -EPERM, "only when a person has approved it");
     not_to(&w, "{'replicas':4}", 0, "already has 4 replicas");
     not_to(&w, "{'replicas':'x1'}", 0, "already has 4 replicas");
     not_to(&w, "{'replicas':'+9','max':4}", 0, "already has 4 replicas");
@@ -132,8 +150,9 @@ static void waits(void **s _unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers), cmocka_unit_test(from_nothing), cmocka_unit_test(what_stands_in_the_way),
-        cmocka_unit_test(several), cmocka_unit_test(waits),
+        cmocka_unit_test(numbers),      cmocka_unit_test(approved_to_nothing),
+        cmocka_unit_test(from_nothing), cmocka_unit_test(what_stands_in_the_way),
+        cmocka_unit_test(several),      cmocka_unit_test(waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
