@@ -57,6 +57,21 @@ static bool rates_from(struct loader *l, const struct node *value, struct rate *
     return false;
 }
 
+/* A rate that a longer window with no more in it makes meaningless: one of the two is not what was meant. */
+static bool contradict(struct loader *l, const struct node *value, const struct rate *rates, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n; k++) {
+            if (i == k || rates[k].window_ms < rates[i].window_ms || rates[k].count > rates[i].count ||
+                (k < i && rates[k].window_ms == rates[i].window_ms && rates[k].count == rates[i].count))
+                continue;
+            _cleanup_free_ char *never = rates_format(&rates[i], 1), *first = rates_format(&rates[k], 1);
+            faults_add(l->faults, value, "%s is never reached: %s comes first", never, first);
+            return true;
+        }
+    return false;
+}
+
 void read_rates(struct loader *l, const struct node *value, struct rate **field)
 {
     _cleanup_free_ struct rate *rates = NULL;
@@ -72,6 +87,8 @@ void read_rates(struct loader *l, const struct node *value, struct rate **field)
         faults_add(l->faults, value, "a list of rates must not be empty");
         return;
     }
+    if (contradict(l, value, rates, n))
+        return;
     free(*field);
     *field = TAKE_PTR(rates);
 }

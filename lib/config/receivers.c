@@ -225,6 +225,13 @@ const struct key escalation_level_keys[] = {
     {0},
 };
 
+/* Who is told: nobody would be an incident that reaches no one. */
+static void want_somebody(struct loader *l, const struct node *list)
+{
+    if (list && list->type == NODE_LIST && list->n_children == 0)
+        faults_add(l->faults, list, "nobody would be told: name a receiver");
+}
+
 static void add_level(struct loader *l, const struct node *at, struct escalation_policy *p)
 {
     if (p->n_levels >= LEVELS_MAX) {
@@ -234,6 +241,7 @@ static void add_level(struct loader *l, const struct node *at, struct escalation
     p->levels = xreallocarray(p->levels, p->n_levels + 1, sizeof(*p->levels));
     struct escalation_level *level = &p->levels[p->n_levels++];
     *level = (struct escalation_level){0};
+    want_somebody(l, at->type == NODE_MAP ? node_get(at, "notify") : at);
     if (at->type == NODE_LIST) {
         read_form(l, &(struct key){.name = "then", .form = FORM_TEXTS}, at, &level->notify);
         return;
@@ -273,6 +281,8 @@ void read_digest(struct loader *l, const struct node *map, void *field)
     struct escalation_settings *s = &((struct config *)field)->escalation;
     s->digest_interval_ms = 24 * 3600 * MSEC_PER_SEC;
     read_map(l, map, "\"digest\"", digest_keys, s);
+    if (map->type == NODE_MAP)
+        want_somebody(l, node_get(map, "notify"));
     if (s->digest_interval_ms < 60 * MSEC_PER_SEC)
         faults_add(l->faults, map, "a digest comes at most once a minute");
 }

@@ -172,6 +172,42 @@ static const struct key window_keys[] = {
     {0},
 };
 
+/* "namespaces: []" would cover nothing, and read as if it covered all. */
+static void want_some(struct loader *l, const struct node *map, const char *key)
+{
+    const struct node *list = node_get(map, key);
+    if (list && list->type == NODE_LIST && list->n_children == 0)
+        faults_add(l->faults, list, "\"%s\" names none, so the window would cover nothing: leave it out for all", key);
+}
+
+static void want_clusters(struct loader *l, const struct config *c, const struct node *map)
+{
+    const struct node *list = node_get(map, "clusters");
+    const char **names = xcalloc(c->n_clusters + 1, sizeof(char *));
+    for (size_t i = 0; i < c->n_clusters; i++)
+        names[i] = c->clusters[i].name ? c->clusters[i].name : "";
+    for (size_t i = 0; c->n_clusters > 0 && list && list->type == NODE_LIST && i < list->n_children; i++) {
+        const char *name = list->children[i]->scalar;
+        if (name && !strchr(name, '*') && !str_in(name, names))
+            fault_suggest(l, list->children[i], name, names, "there is no cluster \"%s\"", name);
+    }
+    free(names);
+}
+
+/* Looked at for as many openings as a day has minutes: a gap that comes later is not worth waiting for. */
+static bool closes(const struct window *w)
+{
+    enum { MINUTES_A_DAY = 24 * 60 };
+    int64_t at_us = cron_next(w->cron, w->zone, 0);
+    for (int i = 0; i < MINUTES_A_DAY && at_us != INT64_MAX; i++) {
+        int64_t next_us = cron_next(w->cron, w->zone, at_us);
+        if (next_us == INT64_MAX || next_us - at_us > w->duration_ms * USEC_PER_MSEC)
+            return true;
+        at_us = next_us;
+    }
+    return false;
+}
+
 static void check_window(struct loader *l, const struct node *map, struct config *c, size_t i)
 {
     struct window *w = &c->windows[i];
@@ -182,6 +218,12 @@ static void check_window(struct loader *l, const struct node *map, struct config
         want_time(l, map, "duration", w->duration_ms);
     if (w->duration_ms > 366 * DAY_MS)
         faults_add(l->faults, node_get(map, "duration"), "a window stays open for at most a year");
+    else if (w->cron && w->zone && w->duration_ms > 0 && !closes(w))
+        faults_warn(l->faults, map, "the window never closes: it opens again before its duration is over");
+    want_some(l, map, "clusters");
+    want_some(l, map, "namespaces");
+    want_some(l, map, "playbooks");
+    want_clusters(l, c, map);
     for (size_t k = 0; k < i; k++)
         if (w->name && str_eq(c->windows[k].name, w->name))
             faults_add(l->faults, node_get(map, "name"), "there is a window \"%s\" already", w->name);
@@ -234,6 +276,17 @@ const struct key schedule_keys[] = {
     {0},
 };
 
+static void want_own_labels(struct loader *l, const struct schedule_entry *s, const struct node *map)
+{
+    static const char *const set[] = {"alertname", "schedule"};
+    for (size_t i = 0; i < ARRAY_SIZE(set); i++)
+        if (json_object_get(s->labels, set[i]))
+            faults_add(l->faults, node_get(map, "labels"),
+                       "the label \"%s\" is mendd's own: alertname is MenddSchedule, "
+                       "schedule is the name",
+                       set[i]);
+}
+
 void read_schedules(struct loader *l, const struct node *list, void *field)
 {
     struct config *c = field;
@@ -245,6 +298,7 @@ void read_schedules(struct loader *l, const struct node *list, void *field)
         struct schedule_entry *s = &c->schedules[i];
         _cleanup_error_ struct error err = ERROR_NONE;
         read_map(l, list->children[i], "a schedule", schedule_keys, s);
+        want_own_labels(l, s, list->children[i]);
         if (!s->zone && zone_load("UTC", &s->zone, &err) < 0)
             faults_add(l->faults, list->children[i], "%s", error_message(&err));
         for (size_t k = 0; k < i; k++)

@@ -56,6 +56,39 @@ static void nothing_is_on_without_its_section(void **state)
     config_free(c);
 }
 
+static void what_contradicts_itself(void **state)
+{
+    (void)state;
+    refuses("limits: {attempts: '7/1h, 3/1d'}\n", ":1:20: 7/1h is never reached: 3/1d comes first");
+    refuses("limits: {target_attempts: [3/1h, 3/1h]}\n", "3/1h is never reached: 3/1h comes first");
+    refuses("budgets: {workloads: '5/1h, 5/1d'}\n", "5/1h is never reached: 5/1d comes first");
+    config_free(good("limits: {attempts: '3/1h, 7/1d', target_attempts: '1/5m, 2/1h'}\n"));
+#define A_WINDOW(more) "maintenance: {windows: [{name: w, cron: '0 0 * * *', duration: 1h, " more "}]}\n"
+    refuses(A_WINDOW("namespaces: []"), "\"namespaces\" names none, so the window would cover nothing");
+    refuses("clusters: [{name: prod, in_cluster: true}]\n" A_WINDOW("clusters: [prdo]"),
+            "there is no cluster \"prdo\" (did you mean \"prod\")");
+    config_free(good("clusters: [{name: prod, in_cluster: true}]\n" A_WINDOW("clusters: [prod, 'pr*']")));
+    refuses("schedules: [{name: a, cron: '0 0 * * *', labels: {alertname: X}}]\n", "\"alertname\" is mendd's own");
+    refuses("receivers: [{name: a, slack: {url: 'http://x/y'}}]\nescalation: {critical: {notify: []}}\n",
+            ":2:33: nobody would be told: name a receiver");
+    refuses("receivers: [{name: a, slack: {url: 'http://x/y'}}]\ndigest: {notify: []}\n", "nobody would be told");
+}
+
+static void a_window_that_never_closes_is_warned_of(void **state)
+{
+    (void)state;
+    struct config *c = NULL;
+    struct faults faults = {0};
+    assert_int_equal(load("maintenance: {windows: [{name: w, cron: '*/5 * * * *', duration: 5m},\n"
+                          "  {name: x, cron: '*/5 * * * *', duration: 4m}]}\n",
+                          &c, &faults),
+                     0);
+    assert_int_equal(faults.n_warnings, 1);
+    assert_non_null(strstr(faults.warnings[0], ":1:25: the window never closes"));
+    faults_clear(&faults);
+    config_free(c);
+}
+
 static void budgets(void **state)
 {
     (void)state;
@@ -176,6 +209,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_on_without_its_section),
         cmocka_unit_test(budgets),
+        cmocka_unit_test(what_contradicts_itself),
+        cmocka_unit_test(a_window_that_never_closes_is_warned_of),
         cmocka_unit_test(storm_and_breaker),
         cmocka_unit_test(maintenance),
         cmocka_unit_test(receivers),
