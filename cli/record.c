@@ -79,6 +79,15 @@ static void print_approval(const json_t *a)
     print_field("approval", words);
 }
 
+static void print_held(const json_t *held)
+{
+    const char *message = json_text(held, "message");
+    _cleanup_free_ char *words =
+        xasprintf("%s%s%s", json_text_or(held, "reason", ""), message ? ": " : "", message ? message : "");
+    if (json_is_object(held))
+        print_field("held by", words);
+}
+
 void print_record(const json_t *r)
 {
     _cleanup_free_ char *target = print_target_new(r);
@@ -96,7 +105,7 @@ void print_record(const json_t *r)
         fputs("\033[0m", stdout);
     print_field("reason", json_text(r, "reason"));
     print_approval(json_object_get(r, "approval"));
-    print_field("held by", json_path_text(r, "held", "reason", NULL));
+    print_held(json_object_get(r, "held"));
     print_field("because", json_text(r, "message"));
     print_field("rollback", json_text(r, "rollback"));
     puts("steps");

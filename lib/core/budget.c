@@ -349,16 +349,35 @@ static char *words_new(const struct core *c, const struct run *run, const struct
                      t.fresh, known ? "; room again at " : "", known ? until : "", name);
 }
 
+static enum guard_answer hold_if_spent(struct core *c, const struct run *run, const struct need *need,
+                                       struct guard_result *ret)
+{
+    struct block block;
+    if (!find_block(c, run, need, &block))
+        return GUARD_PASS;
+    return guard_hold(ret, REASON_BUDGET, NULL, boot_of(c, block.until_wall_us), words_new(c, run, need, &block));
+}
+
+enum guard_answer budget_waits(struct core *c, const struct run *run, struct guard_result *ret)
+{
+    struct need need;
+    if (!enabled(c) || exempt(c, run))
+        return GUARD_PASS;
+    need_of_run(c, run, &need);
+    enum guard_answer a = hold_if_spent(c, run, &need, ret);
+    need_clear(&need);
+    return a;
+}
+
 enum guard_answer budget_guard(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
 {
     struct need need;
-    struct block block;
     if (!enabled(c) || exempt(c, run))
         return GUARD_PASS;
     need_of_run(c, run, &need);
     enum guard_answer a = ask_shares(c, run, set, &need, ret);
-    if (a == GUARD_PASS && find_block(c, run, &need, &block))
-        a = guard_hold(ret, REASON_BUDGET, NULL, boot_of(c, block.until_wall_us), words_new(c, run, &need, &block));
+    if (a == GUARD_PASS)
+        a = hold_if_spent(c, run, &need, ret);
     need_clear(&need);
     return a;
 }

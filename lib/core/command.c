@@ -63,7 +63,8 @@ static void command_reject(struct core *c, const struct event *event, struct run
 static void command_cancel(struct core *c, const struct event *event, struct run *run)
 {
     const json_t *what = event->command.what;
-    bool rollback = json_bool_or(what, "rollback", false);
+    /* Asked for once, the rollback is not taken back by somebody who only wants the run to end. */
+    bool rollback = json_bool_or(what, "rollback", false) || run->cancel == CANCEL_ROLLBACK;
     const char *by = json_text_or(what, "by", "somebody");
     if (run->rolling) {
         command_reply(c, event->command.ticket, 409, "rolling_back", NULL,
@@ -76,7 +77,8 @@ static void command_cancel(struct core *c, const struct event *event, struct run
         xasprintf("%s cancelled the run%s", by, rollback ? " and wants its changes undone" : "");
     record_event(c, run, words);
     escalation_acknowledge(c, run->id, by);
-    command_reply(c, event->command.ticket, 200, NULL, NULL, "run %s ends after the step in flight", run->id);
+    command_reply(c, event->command.ticket, 200, NULL, NULL, "run %s ends after the step in flight; %s", run->id,
+                  rollback ? "what it changed is put back" : "what it changed stays");
     run_advance(c, run);
 }
 

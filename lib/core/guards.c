@@ -153,7 +153,7 @@ enum playbook_mode guard_mode(const struct core *c, const struct run *run)
 {
     const char *window = NULL;
     enum playbook_mode m = run->playbook->mode;
-    if (m == MODE_AUTO && run->playbook->n_rungs > run->rung)
+    if (run->playbook->n_rungs > run->rung && run->playbook->ladder[run->rung].mode < m) /* only ever stricter */
         m = run->playbook->ladder[run->rung].mode;
     if (maintenance_observes(c, run, &window))
         m = MODE_OBSERVE;
@@ -224,11 +224,17 @@ enum guard_answer guards_waiting(struct core *c, struct run *run, struct guard_r
         if (a != GUARD_PASS)
             return a;
     }
+    return budget_waits(c, run, ret);
+}
+
+/* Another budget than before, or another time: its words are said anew. */
+static bool same_budget_holds(const struct core *c, const struct run *run)
+{
     int64_t until_us = INT64_MAX;
     if (!budget_holds(c, run, &until_us))
-        return GUARD_PASS;
-    return guard_hold(ret, REASON_BUDGET, NULL, until_us,
-                      xstrdup("the budget is spent; mendctl status shows it, mendctl reset budget gives it back"));
+        return false;
+    const int64_t was_us = run->held_until_us;
+    return until_us > was_us ? until_us - was_us < USEC_PER_SEC : was_us - until_us < USEC_PER_SEC;
 }
 
 bool guards_still_held(const struct core *c, const struct run *run)
@@ -251,7 +257,7 @@ bool guards_still_held(const struct core *c, const struct run *run)
     case REASON_STORM:
         return storm_holds(c, run, &until_us, &what);
     case REASON_BUDGET:
-        return budget_holds(c, run, &until_us);
+        return same_budget_holds(c, run);
     default:
         return false;
     }

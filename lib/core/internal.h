@@ -401,6 +401,8 @@ json_t *breakers_status_new(const struct core *c);
 
 /* budget.c */
 bool budget_holds(const struct core *c, const struct run *run, int64_t *ret_until_us); /* with the shares last known */
+enum guard_answer budget_waits(struct core *c, const struct run *run,
+                               struct guard_result *ret); /* likewise, with words */
 enum guard_answer budget_guard(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* It leaves: its workload stands in the window from now on. Rollbacks and exempt runs too. */
 void budget_spend(struct core *c, struct run *run, const json_t *effect);
@@ -493,6 +495,8 @@ void limits_release(struct core *c, struct run *run);
 void limits_ended(struct core *c, const struct run *run, int64_t wall_us);
 /* A run that would have acted now, were its mode auto (semantics.md: "shadow limits"). */
 void limits_would_have_acted(struct core *c, const struct run *run, int64_t wall_us);
+/* The same for one key, out of the journal. */
+void limits_shadow(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us);
 void limits_attempt(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us,
                     bool shadow);
 void limits_note_attempt(struct core *c, const struct run *run);

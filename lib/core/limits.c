@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "core/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct owner *owner_get(struct core *c, const char *key)
@@ -296,17 +297,21 @@ void limits_note_attempt(struct core *c, const struct run *run)
         limits_attempt(c, run->keys[i], run->id, run->playbook->name, c->now.wall_us, false);
 }
 
+void limits_shadow(struct core *c, const char *key, const char *run, const char *playbook, int64_t wall_us)
+{
+    struct owner *o = owner_get(c, key);
+    limits_attempt(c, key, run, playbook, wall_us, true);
+    if (wall_us < o->shadow_end_wall_us)
+        return;
+    o->shadow_end_wall_us = wall_us;
+    snprintf(o->shadow_run, sizeof(o->shadow_run), "%s", run);
+}
+
 void limits_would_have_acted(struct core *c, const struct run *run, int64_t wall_us)
 {
     budget_would_have_spent(c, run);
-    for (size_t i = 0; i < run->n_keys; i++) {
-        struct owner *o = owner_get(c, run->keys[i]);
-        limits_attempt(c, run->keys[i], run->id, run->playbook->name, wall_us, true);
-        if (wall_us < o->shadow_end_wall_us)
-            continue;
-        o->shadow_end_wall_us = wall_us;
-        memcpy(o->shadow_run, run->id, sizeof(o->shadow_run));
-    }
+    for (size_t i = 0; i < run->n_keys; i++)
+        limits_shadow(c, run->keys[i], run->id, run->playbook->name, wall_us);
 }
 
 static bool is_shadow(const struct core *c, const struct run *run)

@@ -111,6 +111,15 @@ bool run_outcome_parse(const char *s, enum run_outcome *ret)
     return false;
 }
 
+bool reason_only_says(const char *reason)
+{
+    static const enum reason says[] = {REASON_OBSERVE_MODE, REASON_PLAN_MODE, REASON_DRY_RUN};
+    for (size_t i = 0; i < ARRAY_SIZE(says); i++)
+        if (str_eq(reason, reason_name(says[i])))
+            return true;
+    return false;
+}
+
 bool reason_parse(const char *s, enum reason *ret)
 {
     for (size_t i = 1; i < REASON_COUNT; i++)

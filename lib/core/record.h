@@ -18,7 +18,7 @@
  *   times {detected, acted, verified, resolved}
  *   seen, last_seen                            how often the alert came while the episode was open
  *   also_matched [names]
- *   held {reason, since, run?, until?} or null what a queued run waits for
+ *   held {reason, message?, since, run?, until?} or null what a queued run waits for
  *   run                                        for a duplicate: the id of the run that it waits for
  *   rollback                                   none | done | partial | failed, or null before it was a question
  *   plan {requests: […], checks: […]}          modes observe/plan/approve and --dry-run: what would be done */
@@ -82,3 +82,5 @@ const char *reason_explain(enum reason r);        /* one sentence */
 bool run_state_parse(const char *s, enum run_state *ret);
 bool run_outcome_parse(const char *s, enum run_outcome *ret);
 bool reason_parse(const char *s, enum reason *ret);
+/* It ended by saying what would have been done (modes observe and plan, --dry-run): shadow limits remember it. */
+bool reason_only_says(const char *reason);

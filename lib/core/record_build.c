@@ -246,6 +246,7 @@ void record_held(struct core *c, struct run *run, const struct guard_result *hel
         json_set_text(entry, "since", json_text(was, "since"));
     else
         record_set_time(entry, "since", c->now.wall_us);
+    json_set_text(entry, "message", held->message);
     if (held->run)
         json_set_text(entry, "run", held->run);
     if (held->until_us != INT64_MAX)

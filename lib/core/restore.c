@@ -275,8 +275,11 @@ int core_restore_history(struct core *c, const json_t *doc, struct error *err)
     if (fingerprint && !json_bool_or(state, "parked", false))
         episode_remember(c, fingerprint);
     const bool remembered = acted_us && ended_us;
+    const bool shadow = ended_us && reason_only_says(json_text(record, "reason"));
     json_array_foreach ((json_t *)keys, i, key) {
         struct run past = {.n_keys = 1, .keys = (char *[]){(char *)(uintptr_t)json_string_value(key)}};
+        if (shadow && past.keys[0])
+            limits_shadow(c, past.keys[0], id, json_text_or(record, "playbook", ""), ended_us);
         if (!remembered || !past.keys[0])
             continue;
         memcpy(past.id, id, sizeof(past.id));

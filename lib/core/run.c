@@ -228,6 +228,7 @@ static bool parks(const struct run *run)
     case REASON_OPTED_OUT:
     case REASON_PROTECTED_NAMESPACE:
     case REASON_FORBIDDEN:
+    case REASON_GITOPS:
     case REASON_OBSERVE_MODE:
     case REASON_PLAN_MODE:
     case REASON_DRY_RUN:
@@ -261,7 +262,7 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
     limits_release(c, run);
     if (run->began)
         limits_ended(c, run, c->now.wall_us);
-    if (reason == REASON_OBSERVE_MODE || reason == REASON_PLAN_MODE || reason == REASON_DRY_RUN)
+    if (reason_only_says(reason_name(reason)))
         limits_would_have_acted(c, run, c->now.wall_us);
     run->parked = parks(run);
     if (!run->parked)

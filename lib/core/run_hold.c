@@ -14,7 +14,8 @@ static void tell_held(struct core *c, struct run *run, const struct guard_result
     bool news = !str_eq(json_path_text(run->record, "held", "reason", NULL), reason_name(g->reason));
     run->held = g->reason;
     run->held_until_us = g->until_us;
-    if (!news && str_eq(json_path_text(run->record, "held", "run", NULL), g->run))
+    if (!news && str_eq(json_path_text(run->record, "held", "run", NULL), g->run) &&
+        str_eq(json_path_text(run->record, "held", "message", NULL), g->message))
         return;
     record_held(c, run, g);
     if (news && run->held_told) { /* a pause that was told is over, something else holds it now */

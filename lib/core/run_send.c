@@ -217,6 +217,10 @@ static bool guard_and_undo(struct core *c, struct run *run)
         askset_open(c, &run->guards, c->now.boot_us + FRESH_US, false);
     if (!askset_ready(c, run, &run->guards))
         return false;
+    if (c->settings->dry_run) { /* begun without it: mendd was started again to keep it from acting */
+        rollback_effect_refused(c, run, "--dry-run: nothing is put back");
+        return true;
+    }
     enum guard_answer a = guards_undo(c, run, &run->guards, &g);
     if (a == GUARD_ASKING) {
         askset_send(c, run, &run->guards);

@@ -34,7 +34,7 @@ void save_to_batch(struct store_batch *b, const struct save *save)
                                            namespace ? "/" : "", json_text_or(target, "name", "*"))
                                : NULL;
     const int64_t finished_us = time_or_zero(record, "finished");
-    const bool acted = json_path_text(record, "times", "acted", NULL) != NULL;
+    const bool counts = json_path_text(record, "times", "acted", NULL) || reason_only_says(json_text(record, "reason"));
     const struct store_run run = {
         .id = json_text(record, "id"),
         .created_us = time_or_zero(record, "created"),
@@ -50,7 +50,7 @@ void save_to_batch(struct store_batch *b, const struct save *save)
         .alertname = json_path_text(record, "alert", "labels", "alertname", NULL),
         .fingerprint = json_path_text(record, "alert", "fingerprint", NULL),
         .open = save->open,
-        .remember_us = acted ? finished_us : 0,
+        .remember_us = counts ? finished_us : 0,
         .doc = json_compact(save->doc),
     };
     store_batch_run(b, &run);
