@@ -1,10 +1,13 @@
-/* mendctl playbooks: the table, as the daemon has it or as the files say. */
+/* mendctl playbooks: the table, as the daemon has it or as the files say; --coverage: which procedures it covers. */
 #include "cli.h"
 
-#include "actions/registry.h"
+#include "base/alloc.h"
 #include "base/text.h"
-#include "checks/registry.h"
-#include "config/config.h"
+#include "coverage.h"
+#include "decide.h"
+
+#include <getopt.h>
+#include <unistd.h>
 
 static json_t *playbook_to_json(const struct playbook *p)
 {
@@ -20,21 +23,12 @@ static json_t *playbook_to_json(const struct playbook *p)
 
 static int load_files(const struct cli *cli, json_t **ret)
 {
-    static const struct registry registry = {.actions = all_actions, .checks = all_checks};
-    struct faults faults = {0};
-    _cleanup_(config_freep) struct config *config = NULL;
-    _cleanup_(playbook_table_freep) struct playbook_table *table = NULL;
-    int r = config_load(cli->config_file, &config, &faults);
-    if (r >= 0)
-        r = playbooks_load(cli->playbooks, config, &registry, &table, &faults);
-    for (size_t i = 0; i < faults.n; i++)
-        fprintf(stderr, "%s\n", faults.texts[i]);
-    faults_clear(&faults);
-    if (r < 0)
+    _cleanup_(loaded_clear) struct loaded l = {0};
+    if (load_all(cli->config_file, cli->playbooks, false, &l) < 0)
         return EXIT_NO;
     json_t *list = json_array();
-    for (size_t i = 0; i < table->n; i++)
-        json_array_append_new(list, playbook_to_json(table->playbooks[i]));
+    for (size_t i = 0; i < l.table->n; i++)
+        json_array_append_new(list, playbook_to_json(l.table->playbooks[i]));
     *ret = json_pack("{s:o}", "playbooks", list);
     return EXIT_OK;
 }
@@ -53,12 +47,80 @@ static void print_table(const json_t *playbooks, bool wide)
     table_print(t, stdout);
 }
 
+/* ---- --coverage ---- */
+
+struct options {
+    bool coverage, strict, markdown;
+    const char *cases;
+};
+
+/* The cases lie in the source tree only, beside the playbooks that it ships; installed playbooks have none. */
+static char *cases_beside(const char *const *playbooks)
+{
+    for (; *playbooks; playbooks++) {
+        _cleanup_free_ char *path = xasprintf("%s/../tests/real/cases", *playbooks);
+        if (access(path, R_OK) == 0)
+            return TAKE_PTR(path);
+    }
+    return NULL;
+}
+
+static int cover(const struct cli *cli, const struct options *o)
+{
+    _cleanup_(loaded_clear) struct loaded l = {0};
+    if (!cli->playbooks)
+        return cli_usage(&verb_playbooks, "--coverage looks at files: give --playbooks");
+    if (load_all(cli->config_file, cli->playbooks, false, &l) < 0)
+        return EXIT_NO;
+    _cleanup_free_ char *cases = o->cases ? xstrdup(o->cases) : cases_beside(cli->playbooks);
+    _cleanup_json_ json_t *coverage = coverage_new(l.table, cases);
+    if (o->markdown)
+        coverage_print_markdown(coverage);
+    else if (!print_structured(cli, coverage))
+        coverage_print(coverage, cli->output == OUTPUT_WIDE);
+    const json_t *faults = json_object_get(coverage, "faults");
+    size_t i;
+    json_t *f;
+    json_array_foreach (faults, i, f)
+        fprintf(stderr, "%s\n", json_string_value(f));
+    if (!cases)
+        fputs("mendctl: no end-to-end cases beside these playbooks: they lie in the source tree (--cases DIR)\n",
+              stderr);
+    const bool complete = json_int_or(coverage, "done", 0) == json_int_or(coverage, "total", 0);
+    return json_array_size(faults) || (o->strict && !complete) ? EXIT_NO : EXIT_OK;
+}
+
+static int parse(struct options *o, int argc, char *argv[])
+{
+    static const struct option options[] = {{"coverage", no_argument, NULL, 'c'},
+                                            {"strict", no_argument, NULL, 's'},
+                                            {"markdown", no_argument, NULL, 'm'},
+                                            {"cases", required_argument, NULL, 'd'},
+                                            {0}};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
+        if (c == '?')
+            return EXIT_USAGE;
+        o->coverage |= c == 'c';
+        o->strict |= c == 's';
+        o->markdown |= c == 'm';
+        if (c == 'd')
+            o->cases = optarg;
+    }
+    if (optind < argc)
+        return cli_usage(&verb_playbooks, "unexpected argument '%s'", argv[optind]);
+    if (!o->coverage && (o->strict || o->markdown || o->cases))
+        return cli_usage(&verb_playbooks, "--strict, --markdown and --cases go with --coverage");
+    return EXIT_OK;
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
-    if (argc > 1)
-        return cli_usage(&verb_playbooks, "unexpected argument '%s'", argv[1]);
+    struct options o = {0};
+    int r = parse(&o, argc, argv);
+    if (r != EXIT_OK || o.coverage)
+        return r != EXIT_OK ? r : cover(cli, &o);
     _cleanup_json_ json_t *answer = NULL;
-    int r = cli->playbooks ? load_files(cli, &answer) : client_request(cli, "GET", "/playbooks", NULL, &answer);
+    r = cli->playbooks ? load_files(cli, &answer) : client_request(cli, "GET", "/playbooks", NULL, &answer);
     if (r == EXIT_OK && !print_structured(cli, answer))
         print_table(json_object_get(answer, "playbooks"), cli->output == OUTPUT_WIDE);
     return r;
@@ -66,7 +128,8 @@ static int run(struct cli *cli, int argc, char *argv[])
 
 const struct verb verb_playbooks = {
     .name = "playbooks",
-    .synopsis = "playbooks [--playbooks PATH…]",
-    .summary = "the playbooks in the order in which they are tried; of the daemon, or of files",
+    .synopsis = "playbooks [--playbooks PATH…] [--coverage [--strict] [--markdown] [--cases DIR]]",
+    .summary = "the playbooks in the order in which they are tried; of the daemon, or of files; --coverage: which "
+               "procedures they cover",
     .run = run,
 };
