@@ -2,7 +2,7 @@
 
 extern const struct check check_alert_cleared, check_condition, check_endpoints_ready, check_exec, check_flux_ready,
     check_http, check_job_succeeded, check_node_drained, check_nodes_ready, check_pods_ready, check_promql, check_redis,
-    check_replicas, check_rollout_complete, check_tcp;
+    check_replicas, check_rollout_complete, check_tcp, check_tls;
 
 const struct check *const all_checks[] = {
     &check_alert_cleared,    /* alert.c */
@@ -20,5 +20,6 @@ const struct check *const all_checks[] = {
     &check_replicas,         /* rollout.c */
     &check_rollout_complete, /* rollout.c */
     &check_tcp,              /* tcp.c */
+    &check_tls,              /* tls.c */
     NULL,
 };

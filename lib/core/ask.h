@@ -13,6 +13,8 @@
  *     (core/http_ask.h; secrets are read from their files by whoever sends it)
  *                                                                        {"status":503, "text":"…", "latency_ms":12}
  *   {"ask":"tcp", "address":"host:port", "timeout_ms"}                   {"status":0, "latency_ms":1}
+ *   {"ask":"tls", "address":"host:port", "server_name", "ca_file", "timeout_ms"}
+ *     {"status":0, "not_after", "not_before" (seconds since 1970), "names":[], "issuer", "trusted", "named", "why"}
  *   {"ask":"redis", "address", "password_file", "command":[…], "timeout_ms"}
  *                                                                        {"status":0, "text":"PONG"} | {…, "integer":3}
  * | {…, "redis_error":"NOAUTH …"}

@@ -4,6 +4,7 @@
 #include "io/http.h"
 #include "io/probe.h"
 #include "io/redis.h"
+#include "io/tls_look.h"
 
 #include <stdbool.h>
 
@@ -34,6 +35,7 @@ struct probe {
     struct probe_client *client;
     struct http_call *http;
     struct redis_call *redis;
+    struct tls_look *tls;
     char *where; /* host:port, for people */
     int port;
     int64_t deadline_us; /* CLOCK_MONOTONIC */
@@ -48,4 +50,4 @@ void probe_finish(struct probe *probe, json_t *answer_new);
 /* Start, or a negative errno with words (then probe_finish() has not been called). */
 int probe_http(struct probe *probe, struct error *err);
 int probe_tcp(struct probe *probe, struct error *err);
-int probe_redis(struct probe *probe, struct error *err);
+int probe_by_address(struct probe *probe, struct error *err); /* redis, tls */

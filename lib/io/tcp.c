@@ -1,5 +1,6 @@
-/* The questions "tcp" and "redis". libcurl resolves the name without blocking and tries the addresses in turn (connect
- * only); "tcp" is answered with that, "redis" goes on to the address that let itself be connected to. */
+/* The questions "tcp", "tls" and "redis". libcurl resolves the name without blocking and tries the addresses in turn
+ * (connect only); "tcp" is answered with that, "tls" and "redis" go on to the address that let itself be connected to.
+ */
 #include "io/probe_internal.h"
 
 #include "base/alloc.h"
@@ -63,6 +64,33 @@ int probe_tcp(struct probe *probe, struct error *err)
     return connect_only(probe, on_tcp, err);
 }
 
+/* ---- tls ---- */
+
+static void on_look(json_t *answer_new, void *userdata)
+{
+    struct probe *probe = userdata;
+    probe->tls = NULL;
+    probe_finish(probe, answer_new);
+}
+
+static int start_tls(struct probe *probe, const char *address, struct error *err)
+{
+    const char *host_end = strrchr(probe->where, ':');
+    const bool bracketed = probe->where[0] == '[';
+    _cleanup_free_ char *host =
+        xstrndup(probe->where + bracketed, (size_t)(host_end - probe->where) - 2 * (size_t)bracketed);
+    const int64_t left_us = probe->deadline_us - probe_now_us();
+    const struct tls_look_request req = {.address = address,
+                                         .port = probe->port,
+                                         .where = probe->where,
+                                         .server_name = json_text_or(probe->question, "server_name", host),
+                                         .ca_file = json_text(probe->question, "ca_file"),
+                                         .timeout_us = left_us > USEC_PER_MSEC ? left_us : USEC_PER_MSEC};
+    return tls_look_start(probe->prober->event, &req, on_look, probe, &probe->tls, err);
+}
+
+/* ---- redis ---- */
+
 static void on_redis(json_t *answer_new, void *userdata)
 {
     struct probe *probe = userdata;
@@ -93,6 +121,11 @@ static int start_redis(struct probe *probe, const char *address, struct error *e
     return r;
 }
 
+static bool is_tls(const struct probe *probe)
+{
+    return str_eq(json_text(probe->question, "ask"), "tls");
+}
+
 static void on_found(const struct http_result *r, void *userdata)
 {
     struct probe *probe = userdata;
@@ -102,11 +135,11 @@ static void on_found(const struct http_result *r, void *userdata)
         probe_finish(probe, probe_error_new(http_error_name(r->error), r->message));
     else if (!r->address)
         probe_finish(probe, probe_error_new("dns", "the name does not resolve"));
-    else if (start_redis(probe, r->address, &err) < 0)
+    else if ((is_tls(probe) ? start_tls : start_redis)(probe, r->address, &err) < 0)
         probe_finish(probe, probe_error_new(err.code == -ECONNREFUSED ? "refused" : "local", error_message(&err)));
 }
 
-int probe_redis(struct probe *probe, struct error *err)
+int probe_by_address(struct probe *probe, struct error *err)
 {
     return connect_only(probe, on_found, err);
 }
