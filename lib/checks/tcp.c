@@ -3,11 +3,11 @@
 #include "base/text.h"
 #include "checks/common.h"
 #include "checks/probe.h"
+#include "core/redis_ask.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { TIMEOUT_MS = 5000 };
 
@@ -46,29 +46,6 @@ const struct check check_tcp = {
 };
 
 /* ---- redis ---- */
-
-/* A check is asked again and again: only what changes nothing may be asked. */
-static bool is_reading(const json_t *command)
-{
-    static const char *const reading[] = {"PING",   "INFO",   "GET",      "MGET",    "EXISTS",    "TYPE",  "TTL",
-                                          "PTTL",   "STRLEN", "LLEN",     "LRANGE",  "SCARD",     "ZCARD", "ZCOUNT",
-                                          "HLEN",   "HGET",   "HMGET",    "HEXISTS", "XLEN",      "XINFO", "XPENDING",
-                                          "DBSIZE", "ROLE",   "LASTSAVE", "TIME",    "SISMEMBER", "ECHO",  NULL};
-    static const char *const pairs[][2] = {{"CONFIG", "GET"},        {"CLUSTER", "INFO"},
-                                           {"CLUSTER", "NODES"},     {"MEMORY", "USAGE"},
-                                           {"MEMORY", "STATS"},      {"SLOWLOG", "LEN"},
-                                           {"CLIENT", "LIST"},       {"SENTINEL", "MASTERS"},
-                                           {"SENTINEL", "CKQUORUM"}, {"SENTINEL", "GET-MASTER-ADDR-BY-NAME"}};
-    const char *word = json_string_value(json_array_get(command, 0));
-    const char *second = json_string_value(json_array_get(command, 1));
-    for (const char *const *r = reading; word && *r; r++)
-        if (strcasecmp(word, *r) == 0)
-            return true;
-    for (size_t i = 0; word && second && i < ARRAY_SIZE(pairs); i++)
-        if (strcasecmp(word, pairs[i][0]) == 0 && strcasecmp(second, pairs[i][1]) == 0)
-            return true;
-    return false;
-}
 
 /* The whole answer, or one of its lines (INFO). */
 static bool answers_text(const char *text, const char *expect)
@@ -117,7 +94,7 @@ static int redis_judge(const struct check_in *in, struct check_result *ret)
     command = command ? command : json_pack("[s]", "PING");
     if (!address_is_valid(address))
         return check_say(ret, VERDICT_UNKNOWN, "\"%.100s\" is no address (host:port)", address);
-    if (!is_reading(command))
+    if (!redis_is_reading(command))
         return check_say(ret, VERDICT_UNKNOWN, "a check may only ask redis what changes nothing (PING, INFO, LLEN, …)");
     json_t *q = question_new(in, "redis");
     json_object_set(q, "command", command);
