@@ -144,7 +144,7 @@ def crd(s, args):
     if a.status == 404 and s.cluster.get(f"/apis/{group}/{args.get('version', 'v1')}"):
         return  # kubesim knows some kinds of others from the start
     if a.status not in (201, 409):
-        raise AssertionError(f"the definition of {args['kind']}: {a}")
+        raise AssertionError(f"the definition of {args['kind']}: {a} (kubesim serves only the kinds that it knows: `only: real`)")
     h.until(f"{args['kind']} is served", lambda: any(r["kind"] == args["kind"] for r in (
         s.cluster.get(f"/apis/{group}/{args.get('version', 'v1')}") or {"resources": []})["resources"]))
 

@@ -27,7 +27,7 @@ import harness as h
 import templates
 from scripted import Alertmanager, Http, Promql, RedisServer
 
-CASES = h.ROOT / "tests" / "real" / "cases"
+CASES = pathlib.Path(os.environ.get("MENDD_CASES", h.ROOT / "tests" / "real" / "cases"))
 PLAYBOOKS = h.ROOT / "playbooks"
 JOBS = int(os.environ.get("MENDD_ROWS_JOBS", "8"))
 KEYS = {"row", "summary", "playbook", "files", "set", "only", "test", "alone", "namespaces", "vars", "config", "options", "env",
@@ -81,16 +81,20 @@ def load(place):
 
 
 def put(doc, path, value):
-    """put(playbook, "ladder.0.steps.1.with.seconds", 1): a number is a place in a list. None takes the key away."""
+    """put(playbook, "ladder.0.steps.1.with.duration", "1s"): a number is a place in a list, `-` behind its end. None takes away."""
     *way, last = path.split(".")
-    for key in way:
-        doc = doc[int(key)] if isinstance(doc, list) else doc.setdefault(key, {})
-    if isinstance(doc, list):
-        doc[int(last)] = value
-    elif value is None:
-        doc.pop(last, None)
-    else:
-        doc[last] = value
+    try:
+        for key in way:
+            doc = doc[int(key)] if isinstance(doc, list) else doc.setdefault(key, {})
+        key = last if isinstance(doc, dict) else len(doc) if last == "-" else int(last)
+        if value is None:
+            doc.pop(key)
+        elif key == len(doc) and isinstance(doc, list):
+            doc.append(value)
+        else:
+            doc[key] = value
+    except (IndexError, KeyError, ValueError, AttributeError):
+        raise AssertionError(f"set: {path} leads nowhere") from None
 
 
 def hasten(playbook):
