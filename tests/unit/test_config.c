@@ -180,12 +180,51 @@ static void test_unknown_keys(void **state)
 static void test_keys_of_later_versions(void **state)
 {
     (void)state;
-    static const char *const absent[] = {"cluster_sets", "coordination", "backup"};
+    static const char *const absent[] = {"coordination"};
     for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
         _cleanup_free_ char *text = xasprintf("%s: {}\n", absent[i]);
         _cleanup_free_ char *fault = xasprintf("1:1: \"%s\" is not available in this version of mendd", absent[i]);
         REFUSES(text, fault);
     }
+}
+
+static void test_cluster_sets(void **state)
+{
+    (void)state;
+#define TWO "clusters: [{name: east}, {name: west, watch: {interval: 5s}}, {name: lone}, {name: seen, watch: {}}]\n"
+    _cleanup_(config_freep) struct config *c = accepts(
+        TWO "cluster_sets:\n- {name: runners, primary: east, secondary: west, nodes_per_side: 3, capacity_warn: 70,"
+            " unavailable_after: 20s, provider_status: {url: \"https://status.example/\"}}\n");
+    assert_int_equal(c->n_cluster_sets, 1);
+    const struct cluster_set *s = &c->cluster_sets[0];
+    assert_true(s->enabled);
+    assert_string_equal(s->primary, "east");
+    assert_string_equal(s->provider_status, "https://status.example");
+    assert_int_equal(s->nodes_per_side, 3);
+    assert_int_equal(s->capacity_warn, 70);
+    assert_int_equal(s->capacity_critical, 90);
+    static const struct watched_cluster watched[] = {
+        {(char *)"east", 30000, 20000}, {(char *)"west", 5000, 20000}, {(char *)"seen", 30000, 60000}};
+    assert_int_equal(c->n_watched, ARRAY_SIZE(watched)); /* lone is not: nothing wakes up for it */
+    for (size_t i = 0; i < ARRAY_SIZE(watched); i++) {
+        assert_string_equal(c->watched[i].name, watched[i].name);
+        assert_int_equal(c->watched[i].interval_ms, watched[i].interval_ms);
+        assert_int_equal(c->watched[i].unavailable_after_ms, watched[i].unavailable_after_ms);
+    }
+    REFUSES(TWO "cluster_sets: [{name: a, primary: eats, secondary: west}]\n",
+            "2:35: the config names no cluster \"eats\" (did you mean \"east\")");
+    REFUSES(TWO "cluster_sets: [{name: a, primary: east, secondary: east}]\n",
+            "2:52: a cluster cannot stand in for itself");
+    REFUSES(TWO "cluster_sets: [{name: a, primary: east, secondary: west, capacity_warn: 95}]\n",
+            "2:16: capacity_warn (95) must be below capacity_critical (90)");
+    REFUSES(TWO
+            "cluster_sets:\n- {name: a, primary: east, secondary: west}\n- {name: a, primary: west, secondary: lone}\n",
+            "4:10: there is a cluster set \"a\" already");
+    REFUSES("clusters: [{name: a, watch: {interval: 10ms}}]\n", "1:40: \"interval\" must be at least 1s");
+    REFUSES("cluster_sets: [{primary: a, secondary: b}]\n",
+            "1:16: a cluster set needs \"name\": the label set of its alerts, unique",
+            "1:26: the config names no cluster \"a\"", "1:40: the config names no cluster \"b\"");
+#undef TWO
 }
 
 static void test_wrong_values(void **state)
@@ -261,10 +300,15 @@ static void test_file_is_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_unknown_keys),  cmocka_unit_test(test_keys_of_later_versions),
-        cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_clusters),
-        cmocka_unit_test(test_urls_and_auth), cmocka_unit_test(test_file_is_missing),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_cluster_sets),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_keys_of_later_versions),
+        cmocka_unit_test(test_wrong_values),
+        cmocka_unit_test(test_clusters),
+        cmocka_unit_test(test_urls_and_auth),
+        cmocka_unit_test(test_file_is_missing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -59,7 +59,8 @@ static void test_keys_of_later_versions_are_not(void **state)
     assert_non_null(json_pointer(p, "/properties/playbooks/items/properties/verify"));
     assert_null(json_pointer(p, "/properties/playbooks/items/properties/resource"));
     assert_non_null(json_pointer(c, "/properties/alertmanager/properties/auth/properties/basic_auth"));
-    assert_null(json_pointer(c, "/properties/cluster_sets"));
+    assert_null(json_pointer(c, "/properties/coordination"));
+    assert_non_null(json_pointer(c, "/properties/cluster_sets/items/properties/primary"));
     assert_true(json_is_false(json_object_get(c, "additionalProperties")));
 }
 
