@@ -121,9 +121,9 @@ void command_replied(struct sim *s, const struct reply *reply, int64_t decided_u
         const int64_t for_us = json_int_or(what, "for_ms", 0) * USEC_PER_MSEC;
         const int64_t until_wall_us = s->now.wall_us + for_us - (s->now.boot_us - decided_us);
         json_object_set_new(s->paused, scope,
-                            json_pack("{s:O, s:I, s:I, s:I, s:I}", "scope", json_object_get(what, "scope"), "from",
+                            json_pack("{s:O, s:I, s:I, s:I}", "scope", json_object_get(what, "scope"), "from",
                                       (json_int_t)decided_us, "until", (json_int_t)(decided_us + for_us), "until_wall",
-                                      (json_int_t)until_wall_us, "until_seen", (json_int_t)until_wall_us));
+                                      (json_int_t)until_wall_us));
     }
     json_object_del(s->tickets, key);
 }
@@ -134,13 +134,15 @@ static bool scope_covers(const json_t *scope, const char *namespace, const char 
     return (!ns || str_eq(ns, namespace)) && (!name || str_eq(name, playbook));
 }
 
-/* mendd lives and sees it: its pauses go along. What happens to the clock while it is down it cannot know. */
+/* If mendd lives to see it its pauses go along; set while it is down or stands still until it dies it cannot know.
+ * "until_wall" is the earliest end by the wall clock that any of this allows. */
 void command_clock_was_set(struct sim *s, int64_t delta_us)
 {
     const char *key;
     json_t *p;
     json_object_foreach (s->paused, key, p)
-        json_object_set_new(p, "until_seen", json_integer(json_int_or(p, "until_seen", 0) + delta_us));
+        if (delta_us < 0)
+            json_object_set_new(p, "until_wall", json_integer(json_int_or(p, "until_wall", 0) + delta_us));
 }
 
 /* A pause that lived through clocks being set is over when it is by any of them. */
@@ -150,8 +152,7 @@ void command_forget_ended(struct sim *s, int64_t now_us)
     json_t *p;
     void *next;
     json_object_foreach_safe (s->paused, next, key, p)
-        if (json_int_or(p, "until", 0) <= now_us || json_int_or(p, "until_wall", 0) <= s->now.wall_us ||
-            json_int_or(p, "until_seen", 0) <= s->now.wall_us)
+        if (json_int_or(p, "until", 0) <= now_us || json_int_or(p, "until_wall", 0) <= s->now.wall_us)
             json_object_del(s->paused, key);
 }
 

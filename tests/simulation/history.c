@@ -90,8 +90,7 @@ static void clock_jump(struct sim *s)
     s->process.disturbed_us = s->now.boot_us;
     s->counts->jumps++;
     s->jumped_us = s->now.boot_us;
-    if (s->process.up)
-        command_clock_was_set(s, us);
+    command_clock_was_set(s, us);
 }
 
 static void reload(struct sim *s)
