@@ -295,10 +295,16 @@ class Scene:
                       for r in requests_of(record) if r.get("status") == "done"]
 
     def end(self):
+        late = []
         for p in reversed(self.programs):
-            p.stop()
+            try:
+                p.stop()
+            except AssertionError as e:
+                late.append(str(e))
         self.place.leave(self)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if late:
+            raise AssertionError("; ".join(late))
 
 
 def requests_of(record):
@@ -452,7 +458,8 @@ class Sim:
 
     def leave(self, scene):
         """Before its folder goes."""
-        scene.written = [f"{e['method']} {e['path']}" for e in h.lines(scene.sim.audit_file)
+        written = h.lines(scene.sim.audit_file) if hasattr(scene, "sim") else []
+        scene.written = [f"{e['method']} {e['path']}" for e in written
                          if e["applied"] and (e["query"] or {}).get("by") != "runner" and "/exec" not in e["path"]]
 
     def kubeconfig(self, scene, path):
