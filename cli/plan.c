@@ -73,6 +73,18 @@ static json_t *answer(const json_t *question, void *userdata)
 
 /* ---- what comes of it ---- */
 
+/* NULL: the API server can say what would become of it. */
+static const char *cannot_be_tried(const json_t *request)
+{
+    const char *method = json_text(request, "method"), *kind = json_path_text(request, "object", "kind", NULL);
+    if (str_eq(method, "EXEC")) /* its request is a GET */
+        return "a command cannot be tried without running";
+    if (str_eq(method, "FILE"))
+        return "a file on mendd's host";
+    return str_eq(kind, "Secret") && !str_eq(method, "DELETE") ? "a Secret's values are put in when mendd sends it"
+                                                               : NULL;
+}
+
 static void add_diff(struct planning *p, json_t *request)
 {
     _cleanup_json_ json_t *question = NULL, *before = NULL, *after = NULL;
@@ -82,9 +94,9 @@ static void add_diff(struct planning *p, json_t *request)
                             json_pack("{s:i, s:s}", "status", 0, "error", "another system has no dry run"));
         return;
     }
-    if (str_eq(json_text(request, "method"), "EXEC")) { /* a command has no dry run, and its request is a GET */
-        json_object_set_new(request, "server_dry_run",
-                            json_pack("{s:i, s:s}", "status", 0, "error", "a command cannot be tried without running"));
+    const char *untried = cannot_be_tried(request);
+    if (untried) {
+        json_object_set_new(request, "server_dry_run", json_pack("{s:i, s:s}", "status", 0, "error", untried));
         return;
     }
     _cleanup_free_ char *read = xstrndup(path, strcspn(path, "?"));

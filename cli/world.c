@@ -298,5 +298,7 @@ json_t *world_answer_new(const struct world *w, const json_t *question)
 {
     if (str_eq(json_text(question, "ask"), "kube"))
         return answer_kube(w, question);
+    if (str_eq(json_text(question, "ask"), "secret")) /* another value than any that stands in a fixture */
+        return json_pack("{s:i, s:s, s:i}", "status", 0, "sha256", "not read here", "bytes", 1);
     return json_pack("{s:s, s:s}", "error", "local", "message", "not asked: only fixtures are looked at");
 }

@@ -151,7 +151,8 @@ static int ask_file(const struct action_in *in, const char *scope, const char *k
         return -EAGAIN;
     const char *hash = json_text(answer, "sha256");
     if (!hash)
-        return error_set(err, -EIO, "from_files: %s: %s", key, json_text_or(answer, "message", "it cannot be read"));
+        return error_set(err, -EINVAL, "from_files: %s: %s", key,
+                         json_text_or(answer_body(answer), "message", json_text_or(answer, "message", "no answer")));
     if (json_int_or(answer, "bytes", 0) == 0)
         return error_set(err, -EINVAL, "from_files: %s: %s is empty", key, file);
     json_object_set_new(keys, key, json_pack("{s:s, s:s}", "sha256", hash, "file", file));

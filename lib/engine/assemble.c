@@ -18,13 +18,18 @@ struct assembly {
     void *userdata;
 };
 
+static void assembly_free(struct assembly *a)
+{
+    json_decref(a->effect);
+    json_decref(a->source);
+    free(a);
+}
+
 static void finish(struct assembly *a, json_t *answer_new)
 {
     kube_done_cb done = a->done;
     void *userdata = a->userdata;
-    json_decref(a->effect);
-    json_decref(a->source);
-    free(a);
+    assembly_free(a);
     done(answer_new, userdata);
 }
 
@@ -38,13 +43,6 @@ static json_t *refusal_new(int status, const char *fmt, ...)
     va_end(args);
     return json_pack("{s:i, s:{s:s, s:i, s:s}}", "status", status, "body", "kind", "Status", "code", status, "message",
                      text);
-}
-
-static json_t *local_new(const char *why)
-{
-    json_t *answer = json_pack("{s:s}", "error", "local");
-    json_set_text(answer, "message", why);
-    return answer;
 }
 
 /* ---- values ---- */
@@ -73,7 +71,7 @@ json_t *assemble_hash_new(const json_t *question)
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_(wipe) char *base64 = NULL;
     if (file_base64(json_text_or(question, "file", ""), &base64, &err) < 0)
-        return local_new(error_message(&err));
+        return refusal_new(422, "%s", error_message(&err));
     _cleanup_free_ char *hash =
         secret_hash_new(json_text_or(question, "scope", ""), json_text_or(question, "key", ""), base64);
     return json_pack("{s:i, s:s, s:I}", "status", 0, "sha256", hash, "bytes", (json_int_t)strlen(base64));
@@ -86,7 +84,7 @@ static json_t *value_new(const struct assembly *a, const char *key, const json_t
     _cleanup_(wipe) char *read = NULL;
     _cleanup_error_ struct error err = ERROR_NONE;
     if (file && file_base64(file, &read, &err) < 0) {
-        *ret_refusal = local_new(error_message(&err));
+        *ret_refusal = refusal_new(412, "%s", error_message(&err));
         return NULL;
     }
     const char *value = file ? read : json_text(a->source, key);
@@ -132,11 +130,8 @@ static void send_it(struct assembly *a, const char *resource_version)
                                      .content_type = json_text(a->effect, "content_type"),
                                      .body = body,
                                      .timeout_ms = a->timeout_ms};
-    struct assembly copy = *a;
-    json_decref(a->effect);
-    json_decref(a->source);
-    free(a);
-    kube_request_start(copy.client, &req, copy.done, copy.userdata);
+    kube_request_start(a->client, &req, a->done, a->userdata); /* copies what it needs */
+    assembly_free(a);
 }
 
 /* A GET that brought no object: passed on; nothing was sent that changes anything. */

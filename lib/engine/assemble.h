@@ -14,5 +14,6 @@
 void assemble_start(struct kube_client *client, const json_t *effect, int timeout_ms, kube_done_cb done,
                     void *userdata);
 
-/* The answer to {"ask":"secret"}: {"status", "sha256", "bytes"}, or an error of kind "local". */
+/* The answer to {"ask":"secret"}: {"status", "sha256", "bytes"}, or 422 with the words: no file,
+ * no access, a NUL byte. */
 json_t *assemble_hash_new(const json_t *question);

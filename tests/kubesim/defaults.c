@@ -289,6 +289,8 @@ void set_defaults(const struct sim *sim, const struct kind *kind, json_t *o)
         by_kind[kind->id](o);
     if (kind->id == KIND_SECRET)
         set_text(o, "type", "Opaque");
+    if (kind->id == KIND_SECRET || kind->id == KIND_CONFIGMAP)
+        default_data(kind, o);
     if (kind->id == KIND_HPA) {
         json_t *spec = map_of(o, "spec"), *status = map_of(o, "status");
         set_int(spec, "minReplicas", 1);

@@ -21,6 +21,8 @@ static const struct {
     {"/metadata/ownerReferences", TYPE_LIST_OF_OBJECTS},
     {"/metadata/finalizers", TYPE_LIST_OF_TEXTS},
     {"/data", TYPE_TEXTS},
+    {"/stringData", TYPE_TEXTS},
+    {"/binaryData", TYPE_TEXTS},
     {"/spec", TYPE_OBJECT},
     {"/spec/replicas", TYPE_INT32},
     {"/spec/minReadySeconds", TYPE_INT32},
@@ -107,5 +109,5 @@ const char *wrong_type(const json_t *object)
         if (value && !json_is_null(value) && !is_of(value, members[i].type))
             return members[i].pointer;
     }
-    return NULL;
+    return wrong_data(object);
 }

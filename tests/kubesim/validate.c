@@ -196,6 +196,10 @@ bool validate(const struct kind *kind, const json_t *object, const json_t *old, 
     case KIND_SERVICE:
         check_service(&c, spec);
         break;
+    case KIND_CONFIGMAP:
+    case KIND_SECRET:
+        validate_data(kind, object, old, a);
+        break;
     case KIND_PVC:
         if (old && !answered(a))
             check_claim_update(object, old, a);
