@@ -202,6 +202,17 @@ static bool node_is_ready(const struct object *node)
     return pod_is_ready(node); /* the same condition, by the same name */
 }
 
+/* A cordon keeps no DaemonSet away, a taint of somebody's own does (tolerations of the template are not looked at). */
+static bool is_kept_free(const struct object *node)
+{
+    size_t i;
+    json_t *taint;
+    json_array_foreach (json_path(node->json, "spec", "taints", NULL), i, taint)
+        if (!strstr(json_text_or(taint, "key", ""), "node.kubernetes.io/"))
+            return true;
+    return false;
+}
+
 static void sync_daemonset(struct sim *sim, struct object *set, const json_t *template, const char *hash,
                            struct tally *t, int64_t *ret_wanted)
 {
@@ -211,7 +222,7 @@ static void sync_daemonset(struct sim *sim, struct object *set, const json_t *te
     struct object *stale = NULL;
     *ret_wanted = 0;
     for (size_t i = 0; i < n_nodes; i++) {
-        if (!node_is_ready(nodes[i]))
+        if (!node_is_ready(nodes[i]) || is_kept_free(nodes[i]))
             continue;
         ++*ret_wanted;
         struct object *pod = NULL;
