@@ -7,9 +7,9 @@ extern const struct action action_backup, action_certificate_renew, action_confi
     action_node_cordon, action_node_drain, action_node_uncordon, action_pod_describe, action_pod_logs,
     action_pods_delete, action_pods_evict, action_promql_query, action_pvc_expand, action_redis_command,
     action_resource_annotate, action_resource_apply, action_resource_delete, action_resource_label,
-    action_resource_patch, action_restore, action_rollout_pause, action_rollout_restart, action_rollout_resume,
-    action_rollout_undo, action_scale, action_secret_set, action_service_switch, action_set_image, action_set_resources,
-    action_wait;
+    action_resource_patch, action_resource_read, action_restore, action_rollout_pause, action_rollout_restart,
+    action_rollout_resume, action_rollout_undo, action_scale, action_secret_set, action_service_switch,
+    action_set_image, action_set_resources, action_wait;
 
 const struct action *const all_actions[] = {
     &action_backup,                   /* backup.c */
@@ -46,6 +46,7 @@ const struct action *const all_actions[] = {
     &action_resource_delete,          /* apply.c */
     &action_resource_label,           /* merge.c */
     &action_resource_patch,           /* resource.c */
+    &action_resource_read,            /* read.c */
     &action_restore,                  /* restore.c */
     &action_rollout_pause,            /* merge.c */
     &action_rollout_restart,          /* rollout.c */

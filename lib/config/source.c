@@ -124,6 +124,7 @@ static json_t *target_json(const struct target_spec *t)
 {
     json_t *o = json_object();
     json_set_text(o, "cluster", t->cluster);
+    json_set_text(o, "apiVersion", t->api_version);
     json_set_text(o, "kind", t->kind);
     json_set_text(o, "namespace", t->namespace);
     json_set_text(o, "name", t->name);

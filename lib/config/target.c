@@ -18,6 +18,7 @@ void read_cluster(struct loader *l, const struct node *value, void *field)
 
 const struct key target_keys[] = {
     {"cluster", FORM_TEMPLATE, FIELD(cluster), .read = read_cluster, .doc = "default: the first cluster of the config"},
+    {"apiVersion", FORM_TEXT, FIELD(api_version), .doc = "of a custom resource that mendd does not know by itself"},
     {"kind", FORM_TEMPLATE, FIELD(kind), KEY_REQUIRED, .doc = "what is to be repaired, such as Deployment"},
     {"namespace", FORM_TEMPLATE, FIELD(namespace), .doc = "where it lives; none for a Node"},
     {"name", FORM_TEMPLATE, FIELD(name), .doc = "its name; or a selector"},

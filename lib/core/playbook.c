@@ -50,6 +50,7 @@ static void steps_free(struct step *steps, size_t n)
 static void target_spec_clear(struct target_spec *t)
 {
     free(t->cluster);
+    free(t->api_version);
     free(t->kind);
     free(t->namespace);
     free(t->name);

@@ -62,6 +62,7 @@ struct limits {
 
 struct target_spec {                                    /* templates */
     char *cluster, *kind, *namespace, *name, *selector; /* selector: Kubernetes syntax */
+    char *api_version;                                  /* no template; NULL: the kind is one that mendd knows */
     int line;
 };
 

@@ -273,7 +273,7 @@ static int resolve(struct resolving *r, const char *default_cluster)
     if (k == 0)
         k = check_names(r);
     if (k == 0)
-        k = kind_find(r->asks, r->t->cluster, NULL, r->t->kind, &r->kind, r->err);
+        k = kind_find(r->asks, r->t->cluster, r->spec->api_version, r->t->kind, &r->kind, r->err);
     if (k == -EINVAL)
         k = -ENOENT;
     if (k < 0)
