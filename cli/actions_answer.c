@@ -56,6 +56,11 @@ static void print_plan(FILE *f, const json_t *record)
     fputs("What would be done:\n", f);
     json_array_foreach (json_path(record, "plan", "requests", NULL), i, item)
         print_request(f, i, item);
+    json_array_foreach (json_path(record, "plan", "notes", NULL), i, item) {
+        _cleanup_free_ char *note = print_clean_new(json_text_or(item, "note", ""));
+        fprintf(f, "  %s %s: %s\n", json_bool_or(item, "fails", false) ? "FAILS" : "note",
+                json_text_or(item, "action", "?"), note);
+    }
     fputs("Then it would be proven by:\n", f);
     json_array_foreach (json_path(record, "plan", "checks", NULL), i, item)
         fprintf(f, "  - %s\n", json_text_or(item, "check", "?"));

@@ -103,6 +103,7 @@ static int set_option(struct cli *cli, int option)
     switch (option) {
     case OPT_URL:
         cli->url = optarg;
+        cli->url_given = true;
         return -1;
     case OPT_TOKEN:
         cli->token_file = optarg;

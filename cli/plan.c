@@ -10,6 +10,7 @@
 #include "core/record.h"
 #include "decide.h"
 #include "diff.h"
+#include "plan_now.h"
 #include "world.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct planning {
     struct world *world;            /* --objects, or */
     struct cluster_reader *cluster; /* the real one */
     bool server_dry_run;
+    json_t *status; /* of the daemon, if --url names one */
     struct loaded loaded;
 };
 
@@ -129,6 +131,8 @@ static json_t *plan_alert(struct planning *p, const json_t *j, bool *ret_act)
     alert->firing = true; /* what would be done, were it firing */
     json_t *record = decide_new(&p->loaded, alert, now, answer, p);
     json_set_text(record, "decision", decision_of(&p->loaded, record));
+    if (p->status)
+        json_object_set_new(record, "now", plan_now_new(p->status, record));
     *ret_act = *ret_act || str_eq(json_text(record, "decision"), "act");
     size_t i;
     json_t *request;
@@ -205,8 +209,15 @@ static void print_plan(const struct planning *p, const json_t *record)
     printf("\n");
     if (message && !str_eq(decision, "act"))
         printf("            %s\n", message);
+    json_array_foreach (json_object_get(record, "now"), i, item)
+        printf("  now       %s\n", json_string_value(item));
+    if (p->status && json_array_size(json_object_get(record, "now")) == 0)
+        printf("  now       no pause, window, breaker, storm or budget stands in the way; cooldowns, attempts and "
+               "locks of "
+               "the target are not asked for\n");
     json_array_foreach (json_path(record, "plan", "notes", NULL), i, item)
-        printf("  note      %s: %s\n", json_text_or(item, "action", "?"), json_text_or(item, "note", ""));
+        printf("  %s %s: %s\n", json_bool_or(item, "fails", false) ? "FAILS    " : "note     ",
+               json_text_or(item, "action", "?"), json_text_or(item, "note", ""));
     if (json_is_object(json_object_get(record, "plan")))
         printf("Requests of rung \"%s\":\n", json_text_or(json_object_get(record, "plan"), "rung", "?"));
     print_requests(record);
@@ -247,6 +258,11 @@ static int start(struct planning *p)
         fprintf(stderr, "mendctl: %s\n", error_message(&err));
         return EXIT_UNREACHABLE;
     }
+    if (p->cli->url_given) {
+        int r = client_request(p->cli, "GET", "/status", NULL, &p->status);
+        if (r != EXIT_OK)
+            return r;
+    }
     return plan_all(p);
 }
 
@@ -273,6 +289,7 @@ static int run(struct cli *cli, int argc, char *argv[])
         r = cli_usage(&verb_plan, "--server-dry-run asks a real API server: it does not go with --objects");
     if (r == EXIT_OK)
         r = start(&p);
+    json_decref(p.status);
     cluster_reader_free(p.cluster);
     world_free(p.world);
     loaded_clear(&p.loaded);

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
+#include <string.h>
+
 char *print_target_new(const json_t *record)
 {
     const json_t *t = json_object_get(record, "target");
@@ -81,9 +83,10 @@ static void print_approval(const json_t *a)
 
 static void print_held(const json_t *held)
 {
-    const char *message = json_text(held, "message");
+    const char *reason = json_text_or(held, "reason", "?"), *message = json_text(held, "message");
+    const bool said = message && strncmp(message, reason, strlen(reason)) == 0;
     _cleanup_free_ char *words =
-        xasprintf("%s%s%s", json_text_or(held, "reason", ""), message ? ": " : "", message ? message : "");
+        xasprintf("%s%s%s", said ? "" : reason, message && !said ? ": " : "", message ? message : "");
     if (json_is_object(held))
         print_field("held by", words);
 }

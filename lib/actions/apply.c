@@ -101,6 +101,8 @@ static int refuse_present(const struct action_in *in, const struct workload *w, 
     if (object_is_terminating(w->object))
         return error_set(err, -EBUSY, "%s is being deleted", w->label);
     int r = refuse_if_owned(w, err);
+    if (r == 0)
+        r = refuse_to_nothing(in, w, changes, err);
     return r == 0 && json_object_get(changes, "/spec/replicas") ? refuse_if_autoscaled(in, w, err) : r;
 }
 

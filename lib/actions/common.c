@@ -101,6 +101,16 @@ int refuse_if_owned(const struct workload *w, struct error *err)
                      json_text_or(owner, "kind", "?"), json_text_or(owner, "name", "?"));
 }
 
+int refuse_to_nothing(const struct action_in *in, const struct workload *w, const json_t *changes, struct error *err)
+{
+    const json_t *change = json_object_get(changes, "/spec/replicas"), *after = json_object_get(change, "after");
+    if (in->approved || !json_is_integer(after) || json_integer_value(after) > 0 ||
+        json_int_or(change, "before", 1) < 1)
+        return 0;
+    return error_set(err, -EPERM, "mendd scales %s to nothing only when a person has approved it (mode: approve)",
+                     w->label);
+}
+
 int refuse_if_autoscaled(const struct action_in *in, const struct workload *w, struct error *err)
 {
     const json_t *list = NULL, *hpa;

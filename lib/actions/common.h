@@ -33,6 +33,9 @@ void plan_note(struct action_plan *plan, const char *fmt, ...) __attribute__((fo
 /* -EPERM: its controller would revert the change. */
 int refuse_if_owned(const struct workload *w, struct error *err);
 /* -EPERM: an autoscaler owns its replicas. -EAGAIN, or what reading the autoscalers came to. */
+/* "Never scale below 1" by whatever action: `changes` of the object would leave it no replicas, and nobody approved it.
+ * -EPERM with words. */
+int refuse_to_nothing(const struct action_in *in, const struct workload *w, const json_t *changes, struct error *err);
 int refuse_if_autoscaled(const struct action_in *in, const struct workload *w, struct error *err);
 
 /* The plan of a step that does the same to each workload: `look` and the kinds as in workloads_query. The plan is only

@@ -70,6 +70,8 @@ static int patch_one(const struct action_in *in, const struct workload *w, struc
         plan_note(plan, "%s is already so", w->label);
         return 0;
     }
+    if (is_scalable(w->kind.kind) && (r = refuse_to_nothing(in, w, changes, err)) < 0)
+        return r;
     static const char *const content[] = {"json", CONTENT_JSON_PATCH, "strategic", CONTENT_STRATEGIC, NULL};
     const char *content_type = str_eq(type, content[0])   ? content[1]
                                : str_eq(type, content[2]) ? content[3]

@@ -91,14 +91,14 @@ static int scale_one(const struct action_in *in, const struct workload *w, struc
     r = bounded_replicas(in, current, &wanted, err);
     if (r < 0)
         return r;
-    if (wanted < 1 && wanted < current && !in->approved)
-        return error_set(err, -EPERM,
-                         "mendd scales %s to nothing only when a person has approved it (mode: approve), min: 0 or not",
-                         w->label);
     if (wanted == current) {
         plan_note(plan, "%s already has %lld replicas", w->label, (long long)current);
         return 0;
     }
+    _cleanup_json_ json_t *changes = json_pack("{s:{s:I}}", "/spec/replicas", "after", (json_int_t)wanted);
+    r = refuse_to_nothing(in, w, changes, err);
+    if (r < 0)
+        return r;
     const char *uid = object_uid(scale);
     json_t *body = json_pack("{s:{s:s}, s:{s:I}}", "metadata", "uid", uid, "spec", "replicas", (json_int_t)wanted);
     json_t *effect = effect_on(in, w, "scale", uid, "PATCH", CONTENT_MERGE, body, RECOGNISE_VALUE);

@@ -31,11 +31,11 @@ enum guard_answer guard_hold(struct guard_result *ret, enum reason reason, const
 static enum guard_answer paused(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
 {
     (void)set;
-    const char *why = NULL;
+    const struct pause *pause = NULL;
     int64_t until_us = INT64_MAX;
-    if (!pause_holds(c, run, &until_us, &why))
+    if (!pause_holds(c, run, &until_us, &pause))
         return GUARD_PASS;
-    return guard_hold(ret, REASON_PAUSED, NULL, until_us, xasprintf("paused: %s (mendctl resume ends it)", why));
+    return guard_hold(ret, REASON_PAUSED, NULL, until_us, pause_words_new(pause));
 }
 
 static enum guard_answer maintenance(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
@@ -166,7 +166,9 @@ static enum guard_answer mode(struct core *c, struct run *run, struct askset *se
     enum playbook_mode m = guard_mode(c, run);
     if (c->settings->dry_run) {
         ret->plan_only = true;
-        return guard_final(ret, REASON_DRY_RUN, xstrdup("--dry-run: nothing was changed; the plan says what would be"));
+        return guard_final(ret, REASON_DRY_RUN,
+                           xstrdup(run->acted ? "--dry-run: the run was half-way, and nothing more is changed"
+                                              : "--dry-run: nothing was changed; the plan says what would be"));
     }
     const char *window = NULL;
     if (m == MODE_OBSERVE && maintenance_observes(c, run, &window))
@@ -240,6 +242,7 @@ static bool same_budget_holds(const struct core *c, const struct run *run)
 bool guards_still_held(const struct core *c, const struct run *run)
 {
     const char *what = NULL;
+    const struct pause *pause = NULL;
     int64_t until_us = INT64_MAX;
     switch (run->held) {
     case REASON_DUPLICATE: /* only the next in line is told who holds it up when that changes */
@@ -249,7 +252,7 @@ bool guards_still_held(const struct core *c, const struct run *run)
     case REASON_CONCURRENT:
         return limits_active(c, run) >= run->playbook->limits.concurrent;
     case REASON_PAUSED:
-        return pause_holds(c, run, &until_us, &what);
+        return pause_holds(c, run, &until_us, &pause);
     case REASON_MAINTENANCE:
         return maintenance_holds(c, run, &until_us, &what);
     case REASON_BREAKER_OPEN:

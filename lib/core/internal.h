@@ -361,7 +361,9 @@ struct run *episode_internal(struct core *c, const json_t *labels, const json_t 
  * said), its guard, its keep, and its reset. Times in documents are wall clock. */
 
 /* pause.c */
-bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_reason);
+struct pause; /* one of them */
+bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const struct pause **ret_pause);
+char *pause_words_new(const struct pause *p);
 void pause_command(struct core *c, const struct event *event, bool on);
 void pause_tick(struct core *c);
 void pauses_shift(struct core *c, int64_t delta_us);

@@ -70,7 +70,7 @@ static bool covers(const struct pause *p, const struct run *run)
            (!p->playbook || (run->playbook && str_eq(p->playbook, run->playbook->name)));
 }
 
-bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const char **ret_reason)
+bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until_us, const struct pause **ret_pause)
 {
     bool held = false;
     for (size_t i = 0; c->pauses && i < c->pauses->n; i++) {
@@ -80,11 +80,21 @@ bool pause_holds(const struct core *c, const struct run *run, int64_t *ret_until
         int64_t until = ends_boot_us(c, p);
         if (!held || until > *ret_until_us) { /* the one that lasts longest is named */
             *ret_until_us = until;
-            *ret_reason = p->reason ? p->reason : "no reason given";
+            *ret_pause = p;
         }
         held = true;
     }
     return held;
+}
+
+/* Who, why, and the very command that ends it: `mendctl resume` alone ends the pause of everything only. */
+char *pause_words_new(const struct pause *p)
+{
+    return xasprintf("paused by %s%s%s (mendctl resume%s%s%s%s%s%s ends it)", p->by ? p->by : "somebody",
+                     p->reason ? ": " : "", p->reason ? p->reason : "", p->cluster ? " --cluster " : "",
+                     p->cluster ? p->cluster : "", p->namespace ? " --namespace " : "",
+                     p->namespace ? p->namespace : "", p->playbook ? " --playbook " : "",
+                     p->playbook ? p->playbook : "");
 }
 
 /* ---- an operator's hand ---- */
@@ -181,7 +191,7 @@ void pause_command(struct core *c, const struct event *event, bool on)
     struct pause *p = find_scope(c, scope);
     if (!p) {
         command_reply(c, event->command.ticket, 404, "not_paused", NULL,
-                      "nothing is paused with this scope; GET /status lists what is");
+                      "nothing is paused with exactly this scope; mendctl status (GET /status) lists what is");
         return;
     }
     _cleanup_free_ char *words = scope_words_new(p);
@@ -203,8 +213,8 @@ void pauses_shift(struct core *c, int64_t delta_us)
         core_keep(c, KEPT_PAUSES);
 }
 
-/* A beginning in the future: the clock was set back while mendd was down. It cannot be told by how much, but no pause is
- * longer than it was meant to be. */
+/* A beginning in the future: the clock was set back while mendd was down. It cannot be told by how much, but no pause
+ * is longer than it was meant to be. */
 static void no_longer_than_meant(struct core *c, struct pause *p)
 {
     int64_t ahead_us = p->since_wall_us - c->now.wall_us;

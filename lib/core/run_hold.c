@@ -136,7 +136,6 @@ static bool between_steps(const struct run *run)
     case PHASE_READ:
     case PHASE_BACKOFF:
     case PHASE_COME_BACK:
-    case PHASE_STEP_WAIT:
     case PHASE_ROLLBACK:
     case PHASE_UNDO_READ:
     case PHASE_DONE:
@@ -159,6 +158,8 @@ bool run_cancelled(struct core *c, struct run *run)
         escalation_approval_over(c, run);
     _cleanup_free_ char *words = xasprintf("cancelled by %s", by);
     run_keep_failure(run, REASON_CANCELLED, words);
+    if (run->phase == PHASE_STEP_WAIT || run->phase == PHASE_STEP_VERIFY || run->phase == PHASE_HELD)
+        record_step_end(c, run, run_step_untouched(run) ? "skipped" : "failed", words);
     round_close(c, run);
     if (rollback) {
         run_begin_rollback(c, run);

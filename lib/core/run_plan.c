@@ -16,11 +16,14 @@ static json_t *plan_of(struct run *run)
     return plan;
 }
 
-static void plan_note(struct run *run, const struct step *step, const char *note)
+/* fails: the step could not be planned, and as things stand would fail. */
+static void plan_note(struct run *run, const struct step *step, const char *note, bool fails)
 {
     json_t *entry = json_object();
     json_set_text(entry, "action", step->action->name);
     json_set_text(entry, "note", note);
+    if (fails)
+        json_object_set_new(entry, "fails", json_true());
     json_array_append_new(json_object_get(plan_of(run), "notes"), entry);
 }
 
@@ -54,7 +57,7 @@ static void planned(struct run *run, const struct step *step, const struct actio
         json_array_append_new(requests, entry);
     }
     if (plan->note)
-        plan_note(run, step, plan->note);
+        plan_note(run, step, plan->note, false);
 }
 
 /* The condition's verdict: 1 the step goes on, 0 it is skipped, -EAGAIN. */
@@ -111,7 +114,7 @@ bool phase_plan(struct core *c, struct run *run)
         return false;
     int r = go == 0 ? 0 : -EINVAL;
     if (go == 0)
-        plan_note(run, step, "skipped by its condition");
+        plan_note(run, step, "skipped by its condition", false);
     else if (run_expand(run, step->action->params, step->with, step->cluster, &with, &cluster, &err)) {
         _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->index);
         const struct action_in in = {&run->target,
@@ -131,7 +134,7 @@ bool phase_plan(struct core *c, struct run *run)
         return run->set.in_flight == 0;
     }
     if (r < 0)
-        plan_note(run, step, error_message(&err));
+        plan_note(run, step, error_message(&err), true);
     else
         planned(run, step, &plan, cluster);
     action_plan_clear(&plan);

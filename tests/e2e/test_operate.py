@@ -46,6 +46,26 @@ class Operate(h.Scene):
         h.until("SIGHUP reloads too", lambda: self.names() == ["third"])
         self.assertEqual(self.metric("mendd_config_last_reload_successful"), 1)
 
+    def test_plan_says_what_stands_in_the_way_of_a_daemon_that_is_named(self):
+        self.mendd.start()
+        self.sim.create(h.deployment("shop", "web"))
+        alert = json.dumps({"labels": {"alertname": "Broken", "namespace": "shop", "deployment": "web"}})
+
+        def now(*flags):
+            r = subprocess.run([h.BIN / "mendctl", *flags, "plan", "--alert", "-", "-o", "json",
+                                "--playbooks", self.mendd.playbooks[0], "--config.file", self.mendd.config_file],
+                               input=alert, capture_output=True, text=True)
+            return json.loads(r.stdout)["plans"][0].get("now") if r.stdout else r.returncode
+
+        pause = {"reason": "freeze", "scope": {"namespace": "shop"}}
+        self.assertEqual(now("--url", self.mendd.url), [])
+        self.assertEqual(h.request(self.mendd.url + "/-/pause", "POST", json.dumps(pause).encode()).status, 200)
+        [words] = now("--url", self.mendd.url)
+        self.assertRegex(words, r"^paused by .*: freeze$")
+        self.assertIsNone(now(), "no daemon was named: none is asked")
+        self.mendd.stop()
+        self.assertEqual(now("--url", self.mendd.url), 3)
+
     def test_metrics_pass_promtool(self):
         self.mendd.start()
         self.assertEqual(self.mendd.webhook(h.payload({"labels": {"alertname": "X"}})).status, 200)
