@@ -112,6 +112,7 @@ static const char *const type_choices[] = {"merge", "json", "strategic", NULL};
 static const struct param patch_params[] = {
     {"apiVersion", PARAM_TEXT, false, NULL, "group/version of the kind; needed for custom resources only"},
     {"kind", PARAM_KIND, false, NULL, "any kind but Secret; the target's by default"},
+    {"namespace", PARAM_NAME, false, NULL, "the target's by default"},
     {"name", PARAM_NAME, false, NULL, "the object; the target's owners by default"},
     {"selector", PARAM_SELECTOR, false, NULL, "all objects of the kind with these labels, in name order"},
     {"type", PARAM_CHOICE, false, type_choices, "merge (default), json (RFC 6902) or strategic (built-in kinds only)"},
