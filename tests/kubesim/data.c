@@ -34,11 +34,11 @@ static const char *wrong_base64(const json_t *object, const char *member)
     return NULL;
 }
 
-const char *wrong_data(const json_t *object)
+const char *wrong_data(const struct kind *kind, const json_t *object)
 {
-    if (str_eq(json_text(object, "kind"), "Secret"))
+    if (kind->id == KIND_SECRET)
         return wrong_base64(object, "data");
-    return str_eq(json_text(object, "kind"), "ConfigMap") ? wrong_base64(object, "binaryData") : NULL;
+    return kind->id == KIND_CONFIGMAP ? wrong_base64(object, "binaryData") : NULL;
 }
 
 /* ---- defaults ---- */

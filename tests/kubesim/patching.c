@@ -64,6 +64,7 @@ json_t *patch_body(struct request *req, const json_t *target, struct answer *a)
         return NULL;
     }
     const char *wrong = wrong_type(next);
+    wrong = wrong ? wrong : wrong_data(req->kind, next);
     if (wrong) {
         fail_as_patch(req, wrong, a);
         return NULL;

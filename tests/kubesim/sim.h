@@ -114,7 +114,7 @@ json_t *strategic_patch(const struct kind *kind, const json_t *target, const jso
 /* types.c: the pointer of the first member whose type a typed server would not decode, or NULL. */
 const char *wrong_type(const json_t *object);
 /* data.c: ConfigMaps and Secrets; NULL or the member that is no base64 */
-const char *wrong_data(const json_t *object);
+const char *wrong_data(const struct kind *kind, const json_t *object);
 void default_data(const struct kind *kind, json_t *object);
 void validate_data(const struct kind *kind, const json_t *object, const json_t *old, struct answer *a);
 

@@ -109,5 +109,5 @@ const char *wrong_type(const json_t *object)
         if (value && !json_is_null(value) && !is_of(value, members[i].type))
             return members[i].pointer;
     }
-    return wrong_data(object);
+    return NULL;
 }

@@ -199,6 +199,7 @@ static bool check_type(const struct request *req, json_t *body, struct answer *a
     _cleanup_free_ char *own = kind_api_version(req->kind);
     if ((!api_version && !kind) || claimed == req->kind) {
         const char *wrong = wrong_type(body);
+        wrong = wrong ? wrong : wrong_data(req->kind, body);
         if (wrong) {
             fail_bad_request(a, "%s in version \"%s\" cannot be handled as a %s: v1.%s: %s", req->kind->kind,
                              req->kind->version, req->kind->kind, req->kind->kind, wrong);
