@@ -188,6 +188,21 @@ static void test_keys_of_later_versions(void **state)
     }
 }
 
+static void test_backup(void **state)
+{
+    (void)state;
+    _cleanup_(config_freep) struct config *none = accepts("{}\n");
+    assert_int_equal(none->backup.to, BACKUP_CONFIGMAP);
+    assert_int_equal(none->backup.retention_ms, BACKUP_RETENTION_MS);
+    _cleanup_(config_freep) struct config *c =
+        accepts("backup: {to: folder, folder: /var/lib/mendd/backup, retention: 7d}\n");
+    assert_int_equal(c->backup.to, BACKUP_FOLDER);
+    assert_string_equal(c->backup.folder, "/var/lib/mendd/backup");
+    assert_int_equal(c->backup.retention_ms, INT64_C(7) * 86400 * 1000);
+    REFUSES("backup: {to: folder}\n", "1:9: \"backup\" with to: folder needs \"folder\"");
+    REFUSES("backup: {folder: /x}\n", "1:18: \"folder\" is used with to: folder only");
+}
+
 static void test_cluster_sets(void **state)
 {
     (void)state;
@@ -300,15 +315,11 @@ static void test_file_is_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_cluster_sets),
-        cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_keys_of_later_versions),
-        cmocka_unit_test(test_wrong_values),
-        cmocka_unit_test(test_clusters),
-        cmocka_unit_test(test_urls_and_auth),
-        cmocka_unit_test(test_file_is_missing),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_backup),        cmocka_unit_test(test_cluster_sets),
+        cmocka_unit_test(test_unknown_keys),  cmocka_unit_test(test_keys_of_later_versions),
+        cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_clusters),
+        cmocka_unit_test(test_urls_and_auth), cmocka_unit_test(test_file_is_missing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
