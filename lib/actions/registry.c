@@ -9,7 +9,7 @@ extern const struct action action_backup, action_certificate_renew, action_confi
     action_resource_annotate, action_resource_apply, action_resource_delete, action_resource_label,
     action_resource_patch, action_resource_read, action_restore, action_rollout_pause, action_rollout_restart,
     action_rollout_resume, action_rollout_undo, action_scale, action_secret_set, action_service_switch,
-    action_set_image, action_set_resources, action_wait;
+    action_set_image, action_set_resources, action_silence_create, action_wait;
 
 const struct action *const all_actions[] = {
     &action_backup,                   /* backup.c */
@@ -57,6 +57,7 @@ const struct action *const all_actions[] = {
     &action_service_switch,           /* objects.c */
     &action_set_image,                /* set.c */
     &action_set_resources,            /* set.c */
+    &action_silence_create,           /* silence.c */
     &action_wait,                     /* wait.c */
     NULL,
 };

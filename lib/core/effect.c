@@ -2,16 +2,15 @@
  * (semantics.md, "Effects happen once"). Pure functions on JSON. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 #include "core/secret.h"
 
 #include <string.h>
 
-static const char *const recognition_names[] = {[RECOGNISE_MARK] = "mark",
-                                                [RECOGNISE_VALUE] = "value",
-                                                [RECOGNISE_UID] = "uid",
-                                                [RECOGNISE_NAME] = "name",
-                                                [RECOGNISE_NEVER] = "never"};
+static const char *const recognition_names[] = {
+    [RECOGNISE_MARK] = "mark", [RECOGNISE_VALUE] = "value",     [RECOGNISE_UID] = "uid",
+    [RECOGNISE_NAME] = "name", [RECOGNISE_COMMENT] = "comment", [RECOGNISE_NEVER] = "never"};
 
 json_t *effect_new(const char *key, const char *method, const char *path, const char *content_type, json_t *body_new,
                    enum recognition how)
@@ -118,6 +117,8 @@ enum seen effect_recognise(const json_t *effect, const json_t *answer, char **wo
         say(words, xstrdup("the object is not there"));
         return str_eq(how, "uid") ? SEEN_DONE : str_eq(how, "name") ? SEEN_NOT_DONE : SEEN_GONE;
     }
+    if (str_eq(how, "comment") && answer_ok(answer) && json_is_array(object))
+        return silence_bears(object, json_text_or(effect, "key", "")) ? SEEN_DONE : SEEN_NOT_DONE;
     if (!answer_ok(answer) || !json_is_object(object)) {
         _cleanup_error_ struct error err = ERROR_NONE;
         answer_error(answer, json_text_or(effect, "read", "GET"), &err);

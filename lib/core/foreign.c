@@ -87,6 +87,21 @@ enum foreign_end foreign_judge(const json_t *effect, const json_t *answer, char 
     return status < 200 || status >= 500 || status == 408 ? FOREIGN_UNSURE : FOREIGN_REFUSED;
 }
 
+bool silence_bears(const json_t *silences, const char *key)
+{
+    size_t i;
+    json_t *silence;
+    json_array_foreach ((json_t *)silences, i, silence) {
+        const char *comment = json_text_or(silence, "comment", ""), *at = strstr(comment, key);
+        const size_t len = strlen(key);
+        /* not another key that begins with this one: the key stands in brackets */
+        if (len && at && at > comment && at[-1] == '[' && at[len] == ']' &&
+            !str_eq(json_path_text(silence, "status", "state", NULL), "expired"))
+            return true;
+    }
+    return false;
+}
+
 json_t *foreign_evidence_new(const json_t *effect, const json_t *answer)
 {
     const char *text = json_text(answer, "text");

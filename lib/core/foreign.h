@@ -1,5 +1,5 @@
-/* Effects on systems other than Kubernetes: an HTTP request, a Redis command. Their `request` is a question of
- * core/ask.h, which the engine's prober sends; method, path and body of the effect are what people read. Nobody can
+/* Effects on systems other than Kubernetes: an HTTP request, a Redis command, a silence. Their `request` is a question
+ * of core/ask.h, which the engine's prober sends; method, path and body of the effect are what people read. Nobody can
  * look up afterwards whether one took effect (recognise "never"): it is sent again only where its method (PUT, DELETE,
  * GET, HEAD; RFC 9110, 9.2.2) or the step says that this does no harm. request     the question idempotent  true: may
  * be sent again when its outcome is not known accept      array of HTTP statuses that mean success; by default 2xx */
@@ -20,6 +20,9 @@ enum foreign_end {
 };
 /* The words say what was answered; the caller frees them. */
 enum foreign_end foreign_judge(const json_t *effect, const json_t *answer, char **ret_words);
+
+/* Whether a silence of the list (GET /api/v2/silences) bears the key in its comment and has not expired. */
+bool silence_bears(const json_t *silences, const char *key);
 
 /* What it answered, for the record: {"name": "POST https://…: 200", "text"}; NULL if there is nothing to keep. */
 json_t *foreign_evidence_new(const json_t *effect, const json_t *answer);

@@ -58,11 +58,12 @@ enum action_class {
 
 /* How an effect is recognised as done, after a crash or a lost answer (semantics.md, "Effects happen once"). */
 enum recognition {
-    RECOGNISE_MARK,  /* annotation mendd.io/last-effect on the object equals the effect's key */
-    RECOGNISE_VALUE, /* each pointer of `changes` holds its `after` */
-    RECOGNISE_UID,   /* a delete: the object is gone, has another UID, or is terminating */
-    RECOGNISE_NAME,  /* a create: an object of this name exists and bears the key as its mark */
-    RECOGNISE_NEVER, /* unknowable: never sent a second time */
+    RECOGNISE_MARK,    /* annotation mendd.io/last-effect on the object equals the effect's key */
+    RECOGNISE_VALUE,   /* each pointer of `changes` holds its `after` */
+    RECOGNISE_UID,     /* a delete: the object is gone, has another UID, or is terminating */
+    RECOGNISE_NAME,    /* a create: an object of this name exists and bears the key as its mark */
+    RECOGNISE_COMMENT, /* a silence: one whose comment holds the key is there and has not expired */
+    RECOGNISE_NEVER,   /* unknowable: never sent a second time */
 };
 
 #define MARK_ANNOTATION "mendd.io/last-effect"
@@ -76,7 +77,7 @@ enum recognition {
  *                "EXEC": the command of `body` in the pod of `object` (core/exec.h); path ends in /exec
  *                "FILE": `body` as the file `path` in the folder of backups on mendd's host
  *   content_type text;   body: JSON or null
- *   recognise    "mark" | "value" | "uid" | "name" | "never"
+ *   recognise    "mark" | "value" | "uid" | "name" | "comment" | "never"
  *   read         path of the GET that recognises it (and that guards a rollback)
  *   changes      {JSON pointer: {"before": …, "after": …}}: what it changes, for the record and the rollback; a missing
  *                `before` means that the field was not there. `after` may be left out: it is then taken from the
@@ -107,6 +108,7 @@ struct action_in {
     struct asks *asks;
     bool approved;                        /* a person said yes to this plan, or is about to be asked */
     const struct backup_settings *backup; /* core/settings.h; NULL: the defaults */
+    int n_alertmanagers;                  /* peers of ask_alertmanager(): 0 … n-1 */
 };
 
 struct action_plan {

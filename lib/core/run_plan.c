@@ -126,7 +126,8 @@ bool phase_plan(struct core *c, struct run *run)
                                      &run->set.asks,
                                      run->approved || run->reason == REASON_AWAITING_APPROVAL ||
                                          rung->mode == MODE_APPROVE,
-                                     &c->settings->backup};
+                                     &c->settings->backup,
+                                     c->settings->n_alertmanagers};
         r = step->action->plan(&in, &plan, &err);
     }
     if (r == -EAGAIN) {

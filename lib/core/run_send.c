@@ -459,8 +459,10 @@ bool phase_read(struct core *c, struct run *run)
         look_first(c, run);
     if (!askset_ready(c, run, &run->read))
         return false;
-    const json_t *answer = ask_kube(&run->read.asks, json_text_or(run->current, "cluster", ""),
-                                    json_text_or(run->current, "read", json_text_or(run->current, "path", "")));
+    const json_t *request = json_object_get(run->current, "request"); /* of another system: asked there */
+    const char *read = json_text_or(run->current, "read", json_text_or(run->current, "path", ""));
+    const json_t *answer = request ? ask_alertmanager(&run->read.asks, (int)json_int_or(request, "peer", 0), read)
+                                   : ask_kube(&run->read.asks, json_text_or(run->current, "cluster", ""), read);
     if (!answer) {
         askset_send(c, run, &run->read);
         return run->read.in_flight == 0;

@@ -189,7 +189,11 @@ static void send_foreign(struct sent *s, const json_t *request, int timeout_ms)
     _cleanup_json_ json_t *q = json_copy((json_t *)request);
     const int ms = bounded_ms(json_int_or(q, "timeout_ms", 0), timeout_ms);
     json_object_set_new(q, "timeout_ms", json_integer(ms));
-    probe_start(s->engine->prober, q, on_answer, s);
+    if (str_eq(json_text(q, "ask"), "alertmanager"))
+        endpoint_ask(clusters_alertmanager(s->engine->clusters), (int)json_int_or(q, "peer", 0),
+                     json_text_or(q, "path", ""), json_object_get(q, "body"), ms, on_answer, s);
+    else
+        probe_start(s->engine->prober, q, on_answer, s);
 }
 
 static void send_effect(struct sent *s, const struct out *o)

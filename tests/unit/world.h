@@ -124,6 +124,7 @@ static inline int world_plan(struct world *w, const struct action *a, const char
                                  .key = "run/0/1",
                                  .now = {.wall_us = INT64_C(1767607200) * 1000000},
                                  .max_pods = 3,
+                                 .n_alertmanagers = 2,
                                  .asks = &w->asks};
     int r;
     while ((r = a->plan(&in, plan, err)) == -EAGAIN) {
