@@ -292,7 +292,7 @@ class Scene:
         """For judge_audit(), when mendd is gone: every request of every record that took effect."""
         records = [self.mendd.record(r["id"]) for r in self.mendd.records("?limit=1000")]
         self.ended = [{**r, "at": r.get("sent") or r.get("started") or ""} for record in records
-                      for r in requests_of(record) if r.get("status") == "done"]
+                      for r in requests_of(record) if r.get("status") in ("done", "undone")]
 
     def end(self):
         late = []
