@@ -51,10 +51,20 @@ static int check_present(const struct workload *w, const json_t *data, struct er
     return refuse_if_owned(w, err);
 }
 
+/* `data`, and `key` with `value`: a key that comes from an alert. */
+static json_t *wanted_data_new(const json_t *with)
+{
+    json_t *data = json_object();
+    json_object_update(data, json_object_get(with, "data"));
+    if (json_text(with, "key"))
+        json_set_text(data, json_text(with, "key"), json_text_or(with, "value", ""));
+    return data;
+}
+
 static int configmap_one(const struct action_in *in, const struct workload *w, struct action_plan *plan,
                          struct error *err)
 {
-    json_t *data = json_object_get(in->with, "data");
+    _cleanup_json_ json_t *data = wanted_data_new(in->with);
     int r = check_present(w, data, err);
     if (r < 0)
         return r;
@@ -97,7 +107,10 @@ static int configmap_plan(const struct action_in *in, struct action_plan *ret, s
 {
     static const char *const kinds[] = {"ConfigMap", NULL};
     static const struct each_workload each = {.kinds = kinds, .look = true, .one = configmap_one};
-    int r = check_data(json_object_get(in->with, "data"), err);
+    _cleanup_json_ json_t *data = wanted_data_new(in->with);
+    int r = check_data(data, err);
+    if (!json_text(in->with, "value") != !json_text(in->with, "key"))
+        return error_set(err, -EINVAL, "key and value go together: the alert names only one of them");
     return r < 0 ? r : plan_of_kind(in, "ConfigMap", &each, ret, err);
 }
 
@@ -222,7 +235,9 @@ static int switch_plan(const struct action_in *in, struct action_plan *ret, stru
 static const struct param configmap_params[] = {
     {"name", PARAM_NAME, false, NULL, "the ConfigMap; the target by default"},
     {"namespace", PARAM_NAME, false, NULL, "the target's by default"},
-    {"data", PARAM_TEXT_MAP, true, NULL, "key: value; other keys stay as they are"},
+    {"data", PARAM_TEXT_MAP, false, NULL, "key: value; other keys stay as they are"},
+    {"key", PARAM_TEXT, false, NULL, "with value: one more key, whose name a template may yield"},
+    {"value", PARAM_TEXT, false, NULL, "what stands under key"},
     {0},
 };
 

@@ -43,6 +43,10 @@ static void a_configmap(void **s _unused_)
           "','recognise':'mark','reversible':true,'changes':{'/data/a':{'before':'1'"
           ",'after':'9'},'/data/c':{'after':'3'}},'body':{'data':{'a':'9','b':'2','c':'3'},'metadata':{'uid':'m1',"
           "'annotations':{'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}}}}");
+    sends(&w, "{'name':'settings','key':'a','value':'7'}", "set ConfigMap shop/settings",
+          "{'changes':{'/data/a':{'before':'1','after':'7'}}}");
+    says(&w, "{'name':'settings','key':'../a','value':'7'}", -EINVAL, "no key of a ConfigMap");
+    says(&w, "{'name':'settings','key':'a'}", -EINVAL, "go together");
     says(&w, "{'name':'settings','data':{'a':'1'}}", 0, "already so");
     says(&w, "{'data':{'a':'1'}}", -EINVAL, "say which one");
     says(&w, "{'name':'settings','data':{}}", -EINVAL, "nothing to set");
