@@ -133,7 +133,8 @@ def crd(s, args):
     """A small CustomResourceDefinition, shared by all cases: it stays."""
     group, plural = args["group"], args.get("plural", args["kind"].lower() + "s")
     any_object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    obj = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{group}"},
+    obj = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {
+        "name": f"{plural}.{group}", "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"}},
            "spec": {"group": group, "scope": args.get("scope", "Namespaced"),
                     "names": {"kind": args["kind"], "plural": plural, "singular": args["kind"].lower(), "listKind": args["kind"] + "List"},
                     "versions": [{"name": args.get("version", "v1"), "served": True, "storage": True, "schema": {
