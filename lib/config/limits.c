@@ -87,7 +87,8 @@ void read_rates(struct loader *l, const struct node *value, struct rate **field)
         faults_add(l->faults, value, "a list of rates must not be empty");
         return;
     }
-    if (contradict(l, value, rates, n))
+    const bool from_journal = l->registry && !l->config; /* what a run began with is taken as it is */
+    if (!from_journal && contradict(l, value, rates, n))
         return;
     free(*field);
     *field = TAKE_PTR(rates);

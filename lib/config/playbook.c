@@ -208,6 +208,33 @@ static void check_class(struct loader *l, const struct node *map, const struct p
         faults_warn(l->faults, only, "playbook \"%s\" never runs: the config has no maintenance windows", p->name);
 }
 
+static bool asks_a_person(const struct playbook *p)
+{
+    for (size_t i = 0; i < p->n_rungs; i++)
+        if (p->ladder[i].mode == MODE_APPROVE)
+            return true;
+    return false;
+}
+
+/* Times and rungs that contradict each other. Not of a playbook from the journal: a run keeps what it began with. */
+static void check_sense(struct loader *l, const struct node *map, const struct playbook *p)
+{
+    const struct node *approval = node_get(map, "approval"), *timeout = node_get(map, "run_timeout"),
+                      *next = node_get(map, "on_still_firing");
+    if (!l->config)
+        return;
+    if (approval && p->approval_expires_ms <= 0)
+        faults_add(l->faults, approval, "approval.expires must be longer than nothing: nobody could approve in time");
+    else if (approval && !asks_a_person(p))
+        faults_warn(l->faults, approval, "nobody is asked: neither the playbook nor a rung has mode approve");
+    if (timeout && p->run_timeout_ms <= 0)
+        faults_add(l->faults, timeout, "run_timeout must be longer than nothing");
+    else if (timeout && p->verify.present && p->run_timeout_ms <= p->verify.timeout_ms)
+        faults_warn(l->faults, timeout, "run_timeout is not longer than verify.timeout: the proof may be cut short");
+    if (next && p->still_firing_next_rung && p->n_rungs < 2)
+        faults_warn(l->faults, next, "on_still_firing: next_rung, but there is no second rung");
+}
+
 static void refuse_with_ignore(struct loader *l, const struct node *map)
 {
     static const char *const acting[] = {"target", "diagnose", "precheck", "ladder", "steps", "verify", NULL};
@@ -250,6 +277,7 @@ static void read_body(struct loader *l, const struct node *map, struct playbook 
     p->verify.present = node_get(map, "verify");
     check_verify(l, map, p);
     check_class(l, map, p);
+    check_sense(l, map, p);
 }
 
 static void fill_defaults(const struct config *c, struct draft *d)

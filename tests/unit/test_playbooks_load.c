@@ -390,6 +390,28 @@ static void test_rules_between_keys(void **state)
             "5:41: \"verify\" must be a map (key: value), not a single value");
 }
 
+static void test_times_that_contradict(void **state)
+{
+    (void)state;
+    REFUSES(HEAD TARGET STEPS "  mode: approve\n  approval: {expires: 0s}\n",
+            "7:13: approval.expires must be longer than nothing: nobody could approve in time");
+    REFUSES(HEAD TARGET STEPS "  run_timeout: 0s\n", "6:16: run_timeout must be longer than nothing");
+    REFUSES(HEAD TARGET STEPS "  limits: {attempts: '7/1h, 3/1d'}\n", "6:22: 7/1h is never reached: 3/1d comes first");
+    struct faults f = {0};
+    struct playbook_table *table =
+        load(HEAD TARGET STEPS "  approval: {expires: 5m}\n  on_still_firing: next_rung\n  run_timeout: 1m\n  verify: "
+                               "{timeout: 60s, checks: [{check: pods.ready}]}\n",
+             &f);
+    assert_non_null(table);
+    expect_texts(
+        f.warnings, f.n_warnings,
+        (const char *const[]){"6:13: nobody is asked: neither the playbook nor a rung has mode approve",
+                              "7:20: on_still_firing: next_rung, but there is no second rung",
+                              "8:16: run_timeout is not longer than verify.timeout: the proof may be cut short", NULL});
+    faults_clear(&f);
+    playbook_table_free(table);
+}
+
 static void test_names_and_matchers(void **state)
 {
     (void)state;
@@ -484,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_rules_between_keys),
+        cmocka_unit_test(test_times_that_contradict),
         cmocka_unit_test(test_names_and_matchers),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_files_in_byte_order),
