@@ -406,8 +406,8 @@ static void test_times_that_contradict(void **state)
     expect_texts(
         f.warnings, f.n_warnings,
         (const char *const[]){"6:13: nobody is asked: neither the playbook nor a rung has mode approve",
-                              "7:20: on_still_firing: next_rung, but there is no second rung",
-                              "8:16: run_timeout is not longer than verify.timeout: the proof may be cut short", NULL});
+                              "8:16: run_timeout is not longer than verify.timeout: the proof may be cut short",
+                              "7:20: on_still_firing: next_rung, but there is no second rung", NULL});
     faults_clear(&f);
     playbook_table_free(table);
 }
