@@ -230,3 +230,21 @@ class Systems(h.Scene):
         self.assertEqual(command("LLEN", "ci:jobs"), "1")
         self.assertEqual([e["text"] for e in record["evidence"]], ["1"])
         self.assertNotIn(password, self.everything(run))
+
+    def test_silence_in_a_real_alertmanager(self):
+        """Made once, with the labels as they are; found by its key when the same step is planned again."""
+        am = self.alertmanager(self.mendd.url + "/webhook")
+        self.mendd.configure(self.sim.kubeconfig(self.mendd.folder / "kubeconfig"), [am])
+        self.mendd.with_playbooks(h.restart_playbook(resolve="wait", steps=[
+            {"action": "silence.create", "with": {"matchers": {"alertname": "{{ labels.alertname }}", "job": "{{ labels.job }}"},
+                                                  "duration": "10m", "comment": "while it is repaired"}}, {"action": "rollout.restart"}]))
+        self.mendd.start()
+        am.fire("Broken", namespace="shop", deployment="api", job='a".*\\')
+        record = self.mendd.wait_run(self.mendd.run_of("Broken")["id"], state="settling")
+        silences = h.request(am.url + "/api/v2/silences").json
+        self.assertEqual([s["status"]["state"] for s in silences], ["active"])
+        self.assertEqual([(m["name"], m["value"], m["isRegex"]) for m in silences[0]["matchers"]],
+                         [("alertname", "Broken", False), ("job", 'a".*\\', False)])
+        self.assertEqual(silences[0]["comment"], f"while it is repaired [{record['id']}/0/0/silence.0]")
+        self.assertEqual([s["status"] for s in record["steps"]], ["done", "done"])
+        h.until("the alert is silenced", lambda: am.active("Broken")[0]["status"]["state"] == "suppressed")
