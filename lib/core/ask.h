@@ -15,6 +15,7 @@
  *   {"ask":"tcp", "address":"host:port", "timeout_ms"}                   {"status":0, "latency_ms":1}
  *   {"ask":"tls", "address":"host:port", "server_name", "ca_file", "timeout_ms"}
  *     {"status":0, "not_after", "not_before" (seconds since 1970), "names":[], "issuer", "trusted", "named", "why"}
+ *   {"ask":"dns", "name", "server":"10.96.0.10:53", "timeout_ms"}       {"status":0, "rcode":0, "addresses":[], "server"}
  *   {"ask":"redis", "address", "password_file", "command":[…], "timeout_ms"}
  *                                                                        {"status":0, "text":"PONG"} | {…, "integer":3}
  * | {…, "redis_error":"NOAUTH …"}

@@ -105,6 +105,8 @@ static int start(struct probe *probe, struct error *err)
         return probe_tcp(probe, err);
     if (str_eq(ask, "redis") || str_eq(ask, "tls"))
         return probe_by_address(probe, err);
+    if (str_eq(ask, "dns"))
+        return probe_dns(probe, err);
     return error_set(err, -EINVAL, "not a question for the network");
 }
 
@@ -168,6 +170,8 @@ struct prober *prober_free(struct prober *p)
     while (p->running) {
         if (p->running->redis)
             redis_call_cancel(p->running->redis);
+        else if (p->running->dns)
+            dns_look_cancel(p->running->dns);
         else if (p->running->tls)
             tls_look_cancel(p->running->tls);
         else if (p->running->http)

@@ -1,5 +1,5 @@
-/* Network probes: the questions "http", "tcp", "tls" and "redis" of core/ask.h, asked directly from this host. One
- * answer object comes back for each, exactly once. Names are resolved without blocking the loop (libcurl's resolver
+/* Network probes: the questions "http", "tcp", "tls", "redis" and "dns" of core/ask.h, asked directly from this host.
+ * One answer object comes back for each, exactly once. Names are resolved without blocking the loop (libcurl's resolver
  * does HTTP and TCP; redis and tls go to the address that a connect-only curl handle found). At most 64 at once, the
  * rest waits in order. Bounded in number and size. */
 #pragma once

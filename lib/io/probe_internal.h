@@ -1,6 +1,7 @@
 /* What probe.c (queue, bounds), probe_http.c and tcp.c share. */
 #pragma once
 
+#include "io/dns_look.h"
 #include "io/http.h"
 #include "io/probe.h"
 #include "io/redis.h"
@@ -36,6 +37,7 @@ struct probe {
     struct http_call *http;
     struct redis_call *redis;
     struct tls_look *tls;
+    struct dns_look *dns;
     char *where; /* host:port, for people */
     int port;
     int64_t deadline_us; /* CLOCK_MONOTONIC */
@@ -50,4 +52,5 @@ void probe_finish(struct probe *probe, json_t *answer_new);
 /* Start, or a negative errno with words (then probe_finish() has not been called). */
 int probe_http(struct probe *probe, struct error *err);
 int probe_tcp(struct probe *probe, struct error *err);
+int probe_dns(struct probe *probe, struct error *err);
 int probe_by_address(struct probe *probe, struct error *err); /* redis, tls */

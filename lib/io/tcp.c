@@ -1,5 +1,6 @@
-/* The questions "tcp", "tls" and "redis". libcurl resolves the name without blocking and tries the addresses in turn
- * (connect only); "tcp" is answered with that, "tls" and "redis" go on to the address that let itself be connected to.
+/* The questions "tcp", "tls", "redis" and "dns". libcurl resolves the name without blocking and tries the addresses in
+ * turn (connect only); "tcp" is answered with that, "tls" and "redis" go on to the address that let itself be connected
+ * to.
  */
 #include "io/probe_internal.h"
 
@@ -62,6 +63,22 @@ static void on_tcp(const struct http_result *r, void *userdata)
 int probe_tcp(struct probe *probe, struct error *err)
 {
     return connect_only(probe, on_tcp, err);
+}
+
+/* ---- dns ---- */
+
+static void on_addresses(json_t *answer_new, void *userdata)
+{
+    struct probe *probe = userdata;
+    probe->dns = NULL;
+    probe_finish(probe, answer_new);
+}
+
+int probe_dns(struct probe *probe, struct error *err)
+{
+    const int64_t left_us = probe->deadline_us - probe_now_us();
+    return dns_look_start(probe->prober->event, json_text_or(probe->question, "name", ""),
+                          json_text(probe->question, "server"), left_us, on_addresses, probe, &probe->dns, err);
 }
 
 /* ---- tls ---- */
