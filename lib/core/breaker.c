@@ -315,7 +315,8 @@ static bool is_fault(const json_t *answer)
 static bool is_of_api_server(const json_t *question)
 {
     const char *ask = json_text(question, "ask");
-    if (str_eq(json_text(question, "method"), "EXEC") || json_object_get(question, "request")) /* core/foreign.h */
+    if (str_eq(json_text(question, "method"), "EXEC") || str_eq(json_text(question, "method"), "FILE") ||
+        json_object_get(question, "request")) /* core/foreign.h */
         return false;
     return !str_empty(json_text(question, "cluster")) && json_text(question, "path") && (!ask || str_eq(ask, "kube")) &&
            !json_bool_or(question, "text", false);

@@ -2,6 +2,8 @@
  */
 #include "actions/backup.h"
 #include "actions/registry.h"
+#include "checks/registry.h"
+#include "config/config.h"
 #include "core/internal.h"
 #include "core/secret.h"
 #include "core/settings.h"
@@ -257,6 +259,26 @@ static void secrets_that_are_left_alone(void **s _unused_)
     world_clear(&f.w);
 }
 
+/* No alert chooses which file of mendd's host is read. */
+static void files_are_named_by_the_playbook(void **s _unused_)
+{
+    static const struct registry registry = {.actions = all_actions, .checks = all_checks};
+    static const char *const files[] = {"db-password", "{{ labels.file }}"};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        _cleanup_error_ struct error err = ERROR_NONE;
+        struct playbook *p = NULL;
+        _cleanup_json_ json_t *source = J("{'name':'p','matchers':['a=b'],'mode':'plan',"
+                                          "'target':{'kind':'Deployment','namespace':'n','name':'x'},"
+                                          "'steps':[{'action':'secret.set','with':{'name':'db','from_files':{}}}]}");
+        json_object_set_new(json_path(json_array_get(json_object_get(source, "steps"), 0), "with", "from_files", NULL),
+                            "password", json_string(files[i]));
+        assert_int_equal(playbook_from_json(source, NULL, &registry, &p, &err), i == 0 ? 0 : -EINVAL);
+        if (i == 1)
+            assert_non_null(strstr(error_message(&err), "must not choose which file is read"));
+        playbook_unref(p);
+    }
+}
+
 /* The rollback: from the copy, only where mendd's value stands; the words say no value. */
 static void the_inverse_of_a_secret(void **s _unused_)
 {
@@ -367,6 +389,7 @@ int main(void)
         cmocka_unit_test(a_secret_from_files),
         cmocka_unit_test(a_copy_of_something_else),
         cmocka_unit_test(secrets_that_are_left_alone),
+        cmocka_unit_test(files_are_named_by_the_playbook),
         cmocka_unit_test(the_inverse_of_a_secret),
         cmocka_unit_test(put_back),
         cmocka_unit_test(a_secret_put_back),
