@@ -63,6 +63,8 @@ static void wait_for_person(struct core *c, struct run *run, const char *hash)
     json_t *a = approval_of(run);
     bool again = str_eq(json_text(a, "status"), "approved");
     limits_release(c, run);
+    if (!run->acted && run->rung == 0) /* nothing was done yet: it begins from the beginning */
+        run->began = false;
     run->phase = PHASE_APPROVAL;
     run->approved = false;
     run->expires_us = c->now.boot_us + run->playbook->approval_expires_ms * USEC_PER_MSEC;

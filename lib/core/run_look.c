@@ -103,11 +103,23 @@ bool phase_diagnose(struct core *c, struct run *run)
     return true;
 }
 
+/* Evidence and the precheck may have taken long: what a person approved is compared once more with what would be done
+ * now (run_approve.c). Right after the comparison the same answers still serve the first step. */
+static void begin_first_rung(struct core *c, struct run *run)
+{
+    if (!run->approved || askset_usable(c, &run->set, REUSE_US)) {
+        run_begin_rung(c, run, 0);
+        return;
+    }
+    run->began = true;
+    run_ask_approval(c, run);
+}
+
 bool phase_precheck(struct core *c, struct run *run)
 {
     const struct playbook *p = run->playbook;
     if (p->n_precheck == 0) {
-        run_begin_rung(c, run, 0);
+        begin_first_rung(c, run);
         return true;
     }
     if (!run->round.active)
@@ -123,6 +135,6 @@ bool phase_precheck(struct core *c, struct run *run)
     if (healthy)
         run_begin_settle(c, run, true);
     else
-        run_begin_rung(c, run, 0);
+        begin_first_rung(c, run);
     return true;
 }
