@@ -613,6 +613,12 @@ bool phase_undo_read(struct core *c, struct run *run);
 void rollback_effect_refused(struct core *c, struct run *run, const char *message);
 void rollback_effect_ended(struct core *c, struct run *run, bool done, const char *message);
 
+/* effect_answer.c */
+bool surely_not_sent(const json_t *answer);
+bool guard_refused(const json_t *effect, const json_t *answer);
+bool is_managed_by_others(const json_t *answer);
+bool surely_refused(const json_t *effect, const json_t *answer);
+
 /* effect.c */
 enum seen { SEEN_DONE, SEEN_NOT_DONE, SEEN_CHANGED, SEEN_GONE, SEEN_UNKNOWN };
 /* What a GET of effect.read says about an effect whose outcome is not known. `words`: what was found; may be NULL. */
