@@ -2,6 +2,7 @@
 #include "actions/backup.h"
 #include "actions/patch.h"
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/text.h"
 #include "core/secret.h"
 #include "core/settings.h"
@@ -119,22 +120,22 @@ static int read_file(const struct action_in *in, const char *from, const char **
     return *ret ? 0 : answer_error(answer, file, err) < 0 ? -ENOENT : error_set(err, -EIO, "%s: no answer", file);
 }
 
-/* What a ConfigMap's or a Secret's data holds; the latter's is base64 and read by nobody here. */
-static int read_copy(const struct action_in *in, const struct workload *w, const char *from, const char **ret,
+/* The text that a copy of an object holds, wherever it lies. The caller frees. */
+static int read_copy(const struct action_in *in, const struct workload *w, const char *from, char **ret,
                      struct error *err)
 {
+    const char *kind = in->backup && in->backup->to == BACKUP_SECRET ? "Secret" : "ConfigMap", *text = NULL;
     const json_t *copy = NULL;
-    if (in->backup && in->backup->to == BACKUP_FOLDER)
-        return read_file(in, from, ret, err);
-    if (in->backup && in->backup->to == BACKUP_SECRET)
-        return error_set(err, -EINVAL, "%s lies in a Secret, which mendd does not unpack: apply it by hand", from);
-    int r = look_for(in, "ConfigMap", w->namespace, from, &copy, err);
-    if (r == 0)
+    size_t len;
+    const bool folder = in->backup && in->backup->to == BACKUP_FOLDER;
+    int r = folder ? read_file(in, from, &text, err) : look_for(in, kind, w->namespace, from, &copy, err);
+    if (r == 0 && !folder)
         r = check_copy(copy, w->namespace, from, w->kind.kind, w->name, err);
     if (r < 0)
         return r;
-    *ret = json_path_text(copy, "data", BACKUP_FILE, NULL);
-    return *ret ? 0 : error_set(err, -EINVAL, "ConfigMap %s/%s holds no %s", w->namespace, from, BACKUP_FILE);
+    text = folder ? text : json_path_text(copy, "data", BACKUP_FILE, NULL);
+    *ret = text && str_eq(kind, "Secret") ? base64_decode_new(text, &len) : xstrdup(text);
+    return *ret ? 0 : error_set(err, -EINVAL, "%s %s/%s holds no %s", kind, w->namespace, from, BACKUP_FILE);
 }
 
 static int parse_manifest(const struct workload *w, const char *text, json_t **ret, struct error *err)
@@ -153,7 +154,8 @@ static int parse_manifest(const struct workload *w, const char *text, json_t **r
 static int restore_object(const struct action_in *in, const struct workload *w, struct action_plan *plan,
                           struct error *err)
 {
-    const char *from = json_text_or(in->with, "from", ""), *text = NULL;
+    const char *from = json_text_or(in->with, "from", "");
+    _cleanup_free_ char *text = NULL;
     _cleanup_json_ json_t *manifest = NULL;
     int r = read_copy(in, w, from, &text, err);
     if (r == 0)

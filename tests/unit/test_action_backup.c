@@ -2,6 +2,7 @@
  */
 #include "actions/backup.h"
 #include "actions/registry.h"
+#include "base/base64.h"
 #include "checks/registry.h"
 #include "config/config.h"
 #include "core/internal.h"
@@ -355,6 +356,33 @@ static void put_back(void **s _unused_)
     world_clear(&f.w);
 }
 
+/* An object that was kept in a Secret (to: secret). */
+static void put_back_out_of_a_secret(void **s _unused_)
+{
+    static const char WITH[] = "{'from':'kept','kind':'ConfigMap','name':'settings'}";
+    static const char MANIFEST[] =
+        "{\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"settings\"},\"data\":{\"a\":\"0\"}}";
+    struct fixture f;
+    struct action_plan plan;
+    begin(&f);
+    f.approved = true;
+    f.backup.to = BACKUP_SECRET;
+    for (size_t i = 0; i <= 3; i++) {
+        _cleanup_free_ char *text = xasprintf("%s%.*s", MANIFEST, (int)i, "  "), *data = base64_new(text, strlen(text));
+        json_object_set_new(f.w.answers, SECRETS "/kept",
+                            json_pack("{s:i, s:{s:{s:{s:s}}, s:{s:s}}}", "status", 200, "body", "metadata",
+                                      "annotations", "mendd.io/backup-of", "ConfigMap/settings", "data",
+                                      "manifest.json", i < 3 ? data : "!"));
+        if (i == 3)
+            refuses(&f, &action_restore, WITH, -EINVAL, "holds no manifest.json");
+        else
+            plans(&f, &action_restore, WITH, 1, "put back ConfigMap", &plan);
+        if (i < 3)
+            action_plan_clear(&plan);
+    }
+    world_clear(&f.w);
+}
+
 static void a_secret_put_back(void **s _unused_)
 {
     static const char WITH[] = "{'from':'kept','kind':'Secret','name':'db'}";
@@ -392,6 +420,7 @@ int main(void)
         cmocka_unit_test(files_are_named_by_the_playbook),
         cmocka_unit_test(the_inverse_of_a_secret),
         cmocka_unit_test(put_back),
+        cmocka_unit_test(put_back_out_of_a_secret),
         cmocka_unit_test(a_secret_put_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
