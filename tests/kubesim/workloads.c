@@ -139,6 +139,14 @@ static void keep_revision(struct sim *sim, struct object *o, const char *name)
     store_insert(sim->store, kind_row(KIND_CONTROLLERREVISION), revision);
 }
 
+/* Each pod of a StatefulSet bears its own name as a label, so that a selector can name or leave out one of them. */
+static struct object *create_member(struct sim *sim, struct object *set, const json_t *template, const char *name)
+{
+    _cleanup_json_ json_t *own = json_deep_copy(template);
+    json_set_text(json_path(own, "metadata", "labels", NULL), "statefulset.kubernetes.io/pod-name", name);
+    return create_pod(sim, set, own, name, NULL);
+}
+
 /* Ordered: pod i+1 waits until pod i is ready; an update goes from the last to the first, one at a time. */
 static struct tally sync_statefulset(struct sim *sim, struct object *set, const json_t *template, const char *revision)
 {
@@ -152,7 +160,7 @@ static struct tally sync_statefulset(struct sim *sim, struct object *set, const 
         _cleanup_free_ char *name = xasprintf("%s-%" PRId64, set->name, i);
         struct object *pod = store_get(sim->store, KIND_POD, set->ns, name);
         if (!pod && !blocked)
-            pod = create_pod(sim, set, template, name, NULL);
+            pod = create_member(sim, set, template, name);
         if (!pod)
             break;
         t.active++;
