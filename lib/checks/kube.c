@@ -8,7 +8,7 @@
 
 /* ---- endpoints.ready ---- */
 
-/* One address may stand in several subsets (one a port): it counts once. */
+/* One pod may stand in several subsets (one a port): it counts once. Pods on the node's network may share an address. */
 static int64_t count_addresses(const json_t *endpoints)
 {
     _cleanup_json_ json_t *seen = json_object();
@@ -16,8 +16,9 @@ static int64_t count_addresses(const json_t *endpoints)
     json_t *subset, *address;
     json_array_foreach (json_object_get(endpoints, "subsets"), i, subset) {
         json_array_foreach (json_object_get(subset, "addresses"), k, address) {
-            if (json_text(address, "ip"))
-                json_object_set_new(seen, json_text(address, "ip"), json_true());
+            const char *uid = json_path_text(address, "targetRef", "uid", NULL), *ip = json_text(address, "ip");
+            if (uid || ip)
+                json_object_set_new(seen, uid ? uid : ip, json_true());
         }
     }
     return (int64_t)json_object_size(seen);

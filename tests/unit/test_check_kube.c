@@ -65,6 +65,11 @@ static void workloads(void **s _unused_)
     judged(&w, &check_pods_ready, NULL, NULL, VERDICT_UNKNOWN, "");
     world_body(&w, "/api/v1/namespaces/shop/endpoints/api", "{'subsets':[{'notReadyAddresses':[{'ip':'1'}]}]}");
     judged(&w, &check_endpoints_ready, NULL, NULL, VERDICT_FAIL, "0 ready");
+    world_body(&w, "/api/v1/namespaces/shop/endpoints/api", /* two ports; two pods on their node's address */
+               "{'subsets':[{'addresses':[{'ip':'1','targetRef':{'uid':'a'}},{'ip':'1','targetRef':{'uid':'b'}}]},"
+               "{'addresses':[{'ip':'1','targetRef':{'uid':'a'}}]}]}");
+    judged(&w, &check_endpoints_ready, "{'min':2}", NULL, VERDICT_PASS, "2 ready");
+    judged(&w, &check_endpoints_ready, "{'min':3}", NULL, VERDICT_FAIL, "2 ready");
     world_clear(&w);
 }
 
