@@ -282,7 +282,8 @@ class Scene:
 
     def judge_audit(self):
         """What the API server says mendd changed: exactly the effects that the records tell of, in order."""
-        told = sorted((r for r in self.ended if r.get("path", "").startswith(("/api/", "/apis/"))), key=lambda r: r["at"])
+        told = sorted((r for r in self.ended if r.get("path", "").startswith(("/api/", "/apis/"))
+                       and r["method"] != "EXEC"), key=lambda r: r["at"])
         told = [line_of(r) for r in told]
         seen = self.place.writes(self, told)
         if told != seen:
