@@ -214,6 +214,8 @@ enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct gu
 {
     *ret = (struct guard_result){.until_us = INT64_MAX};
     enum guard_answer a = paused(c, run, NULL, ret);
+    if (a == GUARD_PASS)
+        a = maintenance(c, run, NULL, ret);
     return a == GUARD_PASS ? duplicate(c, run, NULL, ret) : a; /* waiting for a person it gave up its lock */
 }
 

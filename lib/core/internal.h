@@ -524,7 +524,7 @@ int guard_read(struct askset *set, const char *cluster, const char *api_version,
 enum guard_answer guard_owned(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 /* All guards in their order, the first that does not pass decides. `set` serves what has to be read. */
 enum guard_answer guards_run(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
-/* Those that hold for a rollback too: paused, duplicate (the lock), opted_out. */
+/* Those that hold for a rollback too: paused, maintenance, duplicate (the lock), opted_out. */
 enum guard_answer guards_undo(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 enum guard_answer guards_undo_waiting(struct core *c, struct run *run, struct guard_result *ret);
 /* Only those that wait and need no reading: is what held the run gone? */

@@ -161,11 +161,12 @@ bool maintenance_holds(const struct core *c, const struct run *run, int64_t *ret
 {
     const struct window *held = NULL;
     int64_t until_us = 0;
-    if (run->playbook && run->playbook->maintenance_only)
-        return is_outside(c, run, ret_until_us, ret_window);
+    if (run->playbook && run->playbook->maintenance_only) /* what it changed may be put back at any time */
+        return !run->rolling && is_outside(c, run, ret_until_us, ret_window);
     for (size_t i = 0; i < c->settings->n_windows; i++) {
         const struct window *w = &c->settings->windows[i];
-        if (w->observe || !covers(c, w, run))
+        /* a run that has changed something cannot turn into one that only observes: it stands still */
+        if ((w->observe && !run->acted) || !covers(c, w, run))
             continue;
         struct edge e = edge_of(c, i);
         if (!e.open || (held && e.until_us <= until_us)) /* the one that lasts longest is named */
@@ -182,7 +183,7 @@ bool maintenance_holds(const struct core *c, const struct run *run, int64_t *ret
 
 bool maintenance_observes(const struct core *c, const struct run *run, const char **ret_window)
 {
-    if (run->playbook && run->playbook->maintenance_only)
+    if (run->acted || (run->playbook && run->playbook->maintenance_only))
         return false;
     for (size_t i = 0; i < c->settings->n_windows; i++) {
         const struct window *w = &c->settings->windows[i];

@@ -190,11 +190,15 @@ static bool stopped_by_guard(struct core *c, struct run *run, const struct guard
 /* An approved plan is built once more, to see whether it is still the one that was approved. */
 static void passed(struct core *c, struct run *run)
 {
-    if (!run->approved) {
+    if (!run->approved && !run->began) {
         run_begin_work(c, run);
         return;
     }
     limits_lock(c, run);
+    if (!run->approved) { /* a rung had begun when it had to wait: its evidence is kept already */
+        run_begin_rung(c, run, run->rung);
+        return;
+    }
     run->reason = REASON_AWAITING_APPROVAL;
     run->index = 0;
     run->plan_now = c->now;

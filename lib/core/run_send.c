@@ -95,7 +95,8 @@ static void send_now(struct core *c, struct run *run)
     }
     run->acted_wall_us = c->now.wall_us;
     limits_note_attempt(c, run);
-    _cleanup_free_ char *what = effect_describe(e);
+    _cleanup_free_ char *plain = effect_describe(e);
+    _cleanup_free_ char *what = run->rolling ? xasprintf("put back: %s", plain) : xstrdup(plain);
     record_request(run, e);
     if (attempts == 1)
         record_event(c, run, what);
