@@ -8,7 +8,8 @@
 
 /* ---- endpoints.ready ---- */
 
-/* One pod may stand in several subsets (one a port): it counts once. Pods on the node's network may share an address. */
+/* One pod may stand in several subsets (one a port): it counts once. Pods on the node's network may share an address.
+ */
 static int64_t count_addresses(const json_t *endpoints)
 {
     _cleanup_json_ json_t *seen = json_object();
