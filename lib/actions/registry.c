@@ -1,7 +1,7 @@
 #include "actions/registry.h"
 
-extern const struct action action_backup, action_certificate_renew, action_configmap_set, action_events_list,
-    action_exec, action_exec_read, action_flux_reconcile, action_flux_resume, action_flux_suspend,
+extern const struct action action_backup, action_certificate_renew, action_cluster_read, action_configmap_set,
+    action_events_list, action_exec, action_exec_read, action_flux_reconcile, action_flux_resume, action_flux_suspend,
     action_gitops_suspend, action_hpa_set, action_http_read, action_http_request, action_job_from_cronjob,
     action_job_run, action_keda_pause, action_keda_resume, action_metrics_top, action_networkpolicy_quarantine,
     action_node_cordon, action_node_drain, action_node_uncordon, action_pod_describe, action_pod_logs,
@@ -14,6 +14,7 @@ extern const struct action action_backup, action_certificate_renew, action_confi
 const struct action *const all_actions[] = {
     &action_backup,                   /* backup.c */
     &action_certificate_renew,        /* certificate.c */
+    &action_cluster_read,             /* clusters.c */
     &action_configmap_set,            /* objects.c */
     &action_events_list,              /* evidence.c */
     &action_exec,                     /* exec.c */

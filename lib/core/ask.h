@@ -15,7 +15,8 @@
  *   {"ask":"tcp", "address":"host:port", "timeout_ms"}                   {"status":0, "latency_ms":1}
  *   {"ask":"tls", "address":"host:port", "server_name", "ca_file", "timeout_ms"}
  *     {"status":0, "not_after", "not_before" (seconds since 1970), "names":[], "issuer", "trusted", "named", "why"}
- *   {"ask":"dns", "name", "server":"10.96.0.10:53", "timeout_ms"}       {"status":0, "rcode":0, "addresses":[], "server"}
+ *   {"ask":"dns", "name", "server":"10.96.0.10:53", "timeout_ms"}       {"status":0, "rcode":0, "addresses":[],
+ * "server"}
  *   {"ask":"redis", "address", "password_file", "command":[…], "timeout_ms"}
  *                                                                        {"status":0, "text":"PONG"} | {…, "integer":3}
  * | {…, "redis_error":"NOAUTH …"}
@@ -28,6 +29,8 @@
  *     with "stdout" and "stderr" as far as they came; "protocol" if the connection closed without a status
  *   {"ask":"secret", "file", "scope", "key"}                            {"status":0, "sha256", "bytes"}
  *     (what a file's text hashes to as the value of a Secret's key: core/secret.h; the text itself never comes here)
+ *   {"ask":"set", "set":"runners"}                                      {"status":200, "body":{…}}
+ *     (a cluster set, as mendd's own watch knows it: core/cluster_set_ask.h)
  *   {"ask":"backup", "file":"…json"}                                    {"status":0, "text":"…"}
  *     (a file of the folder of backups on mendd's host)
  * Nothing could be reached, or the answer was no answer:

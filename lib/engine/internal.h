@@ -58,8 +58,8 @@ struct engine {
     int64_t flood_window; /* webhooks in this window of time and the one before: is it a flood? */
     unsigned flood_now, flood_before;
     int64_t flood_until_us; /* boot time */
-    bool spilled;      /* more rows than the queue holds wait in the inbox table */
-    bool spill_unread; /* the last try to read them failed */
+    bool spilled;           /* more rows than the queue holds wait in the inbox table */
+    bool spill_unread;      /* the last try to read them failed */
     sd_event_source *decide_source;
 
     /* output */
@@ -128,6 +128,9 @@ int restore_core(struct engine *e, struct error *err);
 void restore_schedule(struct engine *e);
 /* The journal's row for a save. Takes nothing; doc is printed. */
 void save_to_batch(struct store_batch *b, const struct save *save);
+
+/* status.c: what {"ask":"set"} is answered with */
+json_t *engine_set_answer_new(struct engine *e, const json_t *question);
 
 /* engine.c: keeps the journal's `alive` fresh while runs are open */
 void engine_arm_alive(struct engine *e);

@@ -167,6 +167,8 @@ static void send_question(struct sent *s, const struct out *o)
                      on_answer, s);
     } else if (str_eq(ask, "secret")) {
         answer_later(s, assemble_hash_new(q));
+    } else if (str_eq(ask, "set")) {
+        answer_later(s, engine_set_answer_new(s->engine, q));
     } else if (str_eq(ask, "backup")) {
         answer_later(s, keep_read_new(&s->engine->settings.backup, q));
     } else {

@@ -1,6 +1,7 @@
 /* /status and the numbers behind /metrics. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/cluster_set_ask.h"
 #include "core/record.h"
 #include "engine/internal.h"
 
@@ -44,6 +45,13 @@ json_t *engine_clusters_new(struct engine *e)
         }
     }
     return json_pack("{s:o, s:O}", "clusters", clusters, "sets", json_object_get(core, "cluster_sets"));
+}
+
+/* For {"ask":"set"}. */
+json_t *engine_set_answer_new(struct engine *e, const json_t *question)
+{
+    _cleanup_json_ json_t *core = core_status_new(e->core, now_read());
+    return cluster_set_answer_new(json_object_get(core, "cluster_sets"), question);
 }
 
 json_t *engine_status_new(struct engine *e)

@@ -102,6 +102,7 @@ static inline void world_round(struct world *w)
     json_array_foreach (wanted, i, q) {
         const char *key = json_text(q, "path");
         key = key ? key : json_text(q, "url") ? json_text(q, "url") : json_text(q, "address");
+        key = key ? key : json_text(q, "set");
         _cleanup_free_ char *exec = json_text(q, "pod") ? xasprintf("exec %s", json_text(q, "pod")) : NULL;
         key = key ? key : exec;
         json_array_append_new(w->asked, json_string(key));
