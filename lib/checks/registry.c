@@ -1,7 +1,7 @@
 #include "checks/registry.h"
 
 extern const struct check check_alert_cleared, check_cluster_active, check_condition, check_dns, check_endpoints_ready,
-    check_exec, check_flux_ready, check_http, check_job_succeeded, check_node_drained, check_nodes_ready,
+    check_exec, check_field, check_flux_ready, check_http, check_job_succeeded, check_node_drained, check_nodes_ready,
     check_pods_gone, check_pods_none_waiting, check_pods_ready, check_promql, check_redis, check_replicas,
     check_rollout_complete, check_service_port, check_service_selects, check_tcp, check_tls;
 
@@ -12,6 +12,7 @@ const struct check *const all_checks[] = {
     &check_dns,               /* dns.c */
     &check_endpoints_ready,   /* kube.c */
     &check_exec,              /* exec.c */
+    &check_field,             /* field.c */
     &check_flux_ready,        /* flux.c */
     &check_http,              /* http.c */
     &check_job_succeeded,     /* job.c */
