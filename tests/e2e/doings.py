@@ -172,6 +172,15 @@ def pod(s, args):
     s.names[args["as"]] = sorted(p["metadata"]["name"] for p in pods)[args.get("nth", 0)]
 
 
+def reconciled(s, path):
+    """Plays Flux: the object has handled the request that its annotation makes, and is Ready."""
+    found = s.cluster.get(path)["metadata"]
+    set_status(s, {"path": path, "status": {
+        "lastHandledReconcileAt": found.get("annotations", {}).get("reconcile.fluxcd.io/requestedAt"),
+        "observedGeneration": found["generation"],
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Succeeded", "lastTransitionTime": templates.moment()}]}})
+
+
 def patch(s, args):
     sent(s.cluster.call("PATCH", args["path"], args["body"], PATCHES[args.get("type", "strategic")]), "PATCH " + args["path"])
 
@@ -184,7 +193,8 @@ def look(s, condition):
     """(whether it holds, what was seen) of {path, pointer, equals|not|matches|at_least|at_most|exists}. `path` may be short:
     deployments/redis is the case's own. A list is looked at whole: /items/0/…; `count` is its length."""
     path = short(s, condition["path"])
-    doc = s.cluster.get(path)
+    cluster = s.servers[condition["on"]].admin if "on" in condition else s.cluster
+    doc = cluster.get(path)
     if "count" in condition:
         seen = len((doc or {}).get("items", []))
         return templates.meets(seen, condition["count"]), seen
@@ -229,6 +239,21 @@ def script(s, args):
 
 def stop(s, name):
     s.servers[name].stop()
+
+
+def start(s, name):
+    s.servers[name].start()
+
+
+def on(s, args):
+    """{west: {deployment: …}}: the same, in the cluster that a server `kubesim` plays. The case's namespace is made there."""
+    (name, what), = args.items()
+    here, s.cluster = s.cluster, s.servers[name].admin
+    try:
+        make_namespace(s, s.ns)
+        do(s, what)
+    finally:
+        s.cluster = here
 
 
 def fire(s, labels):
@@ -301,8 +326,8 @@ def write(s, args):
 
 
 VERBS = {"object": create, "deployment": workload("Deployment"), "statefulset": workload("StatefulSet"),
-         "daemonset": workload("DaemonSet"), "service": service, "node": node, "crd": crd, "spoil": spoil, "pod": pod, "patch": patch,
-         "status": set_status, "delete": delete, "wait": wait, "redis": redis, "script": script, "stop": stop, "fire": fire,
+         "daemonset": workload("DaemonSet"), "service": service, "node": node, "crd": crd, "spoil": spoil, "pod": pod, "patch": patch, "reconciled": reconciled,
+         "status": set_status, "delete": delete, "wait": wait, "redis": redis, "script": script, "stop": stop, "start": start, "on": on, "fire": fire,
          "run": run, "clear": clear, "approve": answer("approve"), "reject": answer("reject"), "cancel": answer("cancel"),
          "acknowledge": answer("acknowledge"), "post": post, "get": get, "mendctl": mendctl, "write": write,
          "namespace": make_namespace}
