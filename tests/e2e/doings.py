@@ -272,7 +272,8 @@ def run(s, fields):
     """Until the run of the last alert (or of `alert`) has these fields: {state: awaiting_approval}."""
     fields = dict(fields)
     name = fields.pop("alert", None)
-    s.mendd.wait_run(s.mendd.run_of(name)["id"] if name else newest(s), s.case.get("timeout", 40), **fields)
+    patience = s.case.get("timeout", 40)  # a schedule's alert comes at the next full minute
+    s.mendd.wait_run(s.mendd.run_of(name, patience)["id"] if name else newest(s), patience, **fields)
 
 
 def clear(s, labels):
