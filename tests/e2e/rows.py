@@ -25,7 +25,7 @@ import urllib.parse
 import doings
 import harness as h
 import templates
-from scripted import Alertmanager, Http, Promql, RedisServer
+from scripted import Alertmanager, Http, KubesimServer, Promql, RedisServer, Tls
 
 CASES = pathlib.Path(os.environ.get("MENDD_CASES", h.ROOT / "tests" / "real" / "cases"))
 PLAYBOOKS = h.ROOT / "playbooks"
@@ -133,10 +133,16 @@ class Scene:
             (kind, what), = spec.items()
             if kind == "redis":
                 server = RedisServer(self.folder, name, what or [])
+            elif kind == "tls":
+                server = Tls(self.folder, name, what, self.holds)
+            elif kind == "kubesim":
+                server = KubesimServer(self.folder, name, doings.Admin)
             else:
                 server = {"http": Http, "promql": Promql}[kind](name, what or {}, self.holds)
             self.servers[name] = self.add(server)
             self.names[name] = server.names()
+            for doing in (what or []) if kind == "kubesim" else []:
+                doings.do(self, {"on": {name: doing}})
 
     def holds(self, condition):
         """Whether an object is as a `when:` says."""
@@ -169,6 +175,7 @@ class Scene:
         self.mendd.playbooks = [self.playbooks()]
         self.mendd.options = self.fill(self.case.get("options", []))
         kubeconfig = self.place.kubeconfig(self, self.mendd.folder / "kubeconfig")
+        self.names["kubeconfig"] = str(kubeconfig)
         config = {"unmatched": "record", **self.fill(self.case.get("config", {}))}
         for name, server in self.servers.items():
             if isinstance(server, Promql):

@@ -8,6 +8,8 @@ import fnmatch
 import http.server
 import json
 import socket
+import ssl
+import subprocess
 import threading
 import urllib.parse
 
@@ -135,6 +137,50 @@ class Http(Local):
         return as_json(404, {"error": f"no route for {full}"})
 
 
+class Tls:
+    """A server that only shakes hands: {days: 90}, how long its certificate still lasts, or answers with `when`."""
+
+    def __init__(self, folder, name, answers, holds):
+        self.folder, self.name, self.answers, self.shown, self.contexts = folder, name, Answers(answers, holds), [], {}
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def context(self, days):
+        if days not in self.contexts:
+            cert, key = self.folder / f"{self.name}-{days}.crt", self.folder / f"{self.name}-{days}.key"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days),
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                            "-out", cert, "-keyout", key], check=True, capture_output=True)
+            self.contexts[days] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.contexts[days].load_cert_chain(cert, key)
+        return self.contexts[days]
+
+    def serve(self):
+        while True:
+            try:
+                plain, _ = self.socket.accept()
+            except OSError:
+                return
+            try:
+                plain.settimeout(5)
+                days = self.answers.next()["days"]
+                self.shown.append(days)
+                self.context(days).wrap_socket(plain, server_side=True).close()
+            except (OSError, AssertionError):
+                plain.close()
+
+    def names(self):
+        return {"port": self.port, "address": f"127.0.0.1:{self.port}", "host": "127.0.0.1"}
+
+    def stop(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def tail(self):
+        return f"days shown: {self.shown[-20:]}"
+
+
 class Promql(Local):
     """queries: {part of the query's text: value}: a number, a list of {labels, value}, or [] for nothing."""
 
@@ -208,6 +254,22 @@ class Alertmanager(Local):
             return as_json(200, {"cluster": {"status": "disabled", "peers": []}, "uptime": templates.moment("-", "1", "d"),
                                  "versionInfo": {"version": "0.25.0"}, "config": {"original": ""}})
         return as_json(404, path)
+
+
+class KubesimServer(h.Kubesim):
+    """A second cluster: doings with `on: NAME` and conditions with `on` go there; `stop` loses it, `start` brings it back, empty."""
+
+    def __init__(self, folder, name, admin):
+        super().__init__(folder, name=name)
+        self.start()
+        self.admin = admin(self)
+
+    def names(self):
+        return {"url": self.url, "port": self.port, "kubeconfig": str(self.kubeconfig(self.folder / "kubeconfig"))}
+
+    def start(self):
+        self.log.write_text("")
+        return super().start()
 
 
 class RedisServer(h.Redis):
