@@ -18,7 +18,7 @@ enum output { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML };
 struct cli {
     const char *url, *token_file, *config_file;
     const char **playbooks; /* NULL-terminated, NULL if none was given */
-    bool url_given; /* --url was said: plan asks that daemon too */
+    bool url_given;         /* --url was said: plan asks that daemon too */
     enum output output;
     bool output_given; /* -o was said; reports for people are text in a pipe too unless it was */
 };

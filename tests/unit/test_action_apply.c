@@ -61,7 +61,7 @@ static void what_is_there_is_changed(void **s _unused_)
     _cleanup_free_ char *with = xasprintf(SETTINGS, "");
     sends(&w, with, "apply ConfigMap shop/settings (1 change)",
           "{'path':'" CONFIG "?fieldManager=mendd&force=true','recognise':'mark','reversible':true,'changes':{'/data/"
-                             "a':{'before':'0','after':'1'}},'body':{'apiVersion':"
+          "a':{'before':'0','after':'1'}},'body':{'apiVersion':"
           "'v1','kind':'ConfigMap','metadata':{'name':'settings','namespace':'shop','uid':'m1','annotations':{"
           "'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}},'data':{'a':'1'}}}");
     world_body(&w, CONFIG,
