@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const int types[] = {DNS_A, DNS_AAAA};
-    const uint16_t id = size >= 2 ? (uint16_t)(data[0] << 8 | data[1]) : 0;
+    const uint16_t id = (uint16_t)(size >= 2 ? data[0] << 8 | data[1] : 0);
     for (int i = 0; i < 2; i++) {
         _cleanup_json_ json_t *addresses = json_array();
         int code = -1;
