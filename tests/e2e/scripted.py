@@ -21,7 +21,7 @@ class Answers:
     """What a route answers, call after call."""
 
     def __init__(self, answers, holds):
-        self.answers = answers if isinstance(answers, list) else [answers]
+        self.answers = answers if isinstance(answers, list) and answers else [answers]  # [] is an answer: nothing is found
         self.holds, self.turn = holds, 0
 
     def next(self):
@@ -270,6 +270,12 @@ class KubesimServer(h.Kubesim):
     def start(self):
         self.log.write_text("")
         return super().start()
+
+    def applied(self):
+        """What mendd changed there, in order."""
+        entries = h.lines(self.audit_file) if self.audit_file.exists() else []
+        return [f"{e['method']} {e['path']}" for e in entries
+                if e["applied"] and (e["query"] or {}).get("by") != "runner" and "/exec" not in e["path"]]
 
 
 class RedisServer(h.Redis):
