@@ -237,6 +237,12 @@ def script(s, args):
         s.servers[name].script(routes)
 
 
+def asked(s, args):
+    """{web: [calls]}: until the server was asked these, written as in `expect.calls`."""
+    for name, calls in args.items():
+        h.until(f"{name} is asked {json.dumps(calls)}", lambda n=name, c=calls: not s.servers[n].missing_calls(c), 15)
+
+
 def stop(s, name):
     s.servers[name].stop()
 
@@ -328,7 +334,7 @@ def write(s, args):
 
 VERBS = {"object": create, "deployment": workload("Deployment"), "statefulset": workload("StatefulSet"),
          "daemonset": workload("DaemonSet"), "service": service, "node": node, "crd": crd, "spoil": spoil, "pod": pod, "patch": patch, "reconciled": reconciled,
-         "status": set_status, "delete": delete, "wait": wait, "redis": redis, "script": script, "stop": stop, "start": start, "on": on, "fire": fire,
+         "status": set_status, "delete": delete, "wait": wait, "redis": redis, "script": script, "asked": asked, "stop": stop, "start": start, "on": on, "fire": fire,
          "run": run, "clear": clear, "approve": answer("approve"), "reject": answer("reject"), "cancel": answer("cancel"),
          "acknowledge": answer("acknowledge"), "post": post, "get": get, "mendctl": mendctl, "write": write,
          "namespace": make_namespace}
