@@ -132,7 +132,7 @@ static int judge_job(const struct check_in *in, const char *namespace, const cha
     return add_words(in, namespace, job, b);
 }
 
-/* The Jobs that the run's effects made. */
+/* The Jobs that the run's effects made, each asked for where it was made. */
 static int judge_made(const struct check_in *in, size_t *ret_n, enum verdict *worst, struct strbuf *b,
                       struct error *err)
 {
@@ -143,8 +143,11 @@ static int judge_made(const struct check_in *in, size_t *ret_n, enum verdict *wo
         const json_t *object = json_object_get(effect, "object");
         if (!str_eq(json_text(object, "kind"), "Job") || str_eq(json_text(effect, "method"), "DELETE"))
             continue;
+        struct check_in there = *in;
+        const char *cluster = json_text(effect, "cluster");
+        there.cluster = str_empty(cluster) ? in->cluster : cluster;
         ++*ret_n;
-        int r = judge_job(in, json_text(object, "namespace"), json_text_or(object, "name", ""),
+        int r = judge_job(&there, json_text(object, "namespace"), json_text_or(object, "name", ""),
                           json_path_text(effect, "answer", "metadata", "uid", NULL), worst, b, err);
         if (r < 0 && r != -EAGAIN)
             return r;
