@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -225,9 +226,9 @@ static void costs_grow_linearly(void **state)
         _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
         while (b.len < 1 << 20)
             strbuf_puts(&b, pieces[i]);
-        const int64_t start_us = now_read().boot_us;
+        const clock_t start = clock(); /* of this process: what else the machine does is no matter */
         _cleanup_free_ char *text = redact_text_new(strbuf_str(&b));
-        const int64_t took_ms = (now_read().boot_us - start_us) / USEC_PER_MSEC;
+        const int64_t took_ms = (clock() - start) * 1000 / CLOCKS_PER_SEC;
         if (took_ms > 3000)
             fail_msg("a megabyte of '%s' took %lld ms", pieces[i], (long long)took_ms);
     }
