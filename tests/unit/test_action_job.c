@@ -156,6 +156,23 @@ static void how_it_ended(void **s _unused_)
     world_clear(&w);
 }
 
+/* A Job that a step made in another cluster is asked for there. */
+static void where_it_was_made(void **s _unused_)
+{
+    struct asks asks;
+    struct target target = {.cluster = (char *)"prod", .kind = (char *)"Node", .name = (char *)"n1"};
+    struct check_result result = {0};
+    asks_init(&asks);
+    _cleanup_json_ json_t *with = json_object();
+    _cleanup_json_ json_t *effects = J("[{'method':'POST','cluster':'west','object':{'kind':'Job','namespace':'shop',"
+                                       "'name':'mendd-run-0-1'}}]");
+    const struct check_in in = {.target = &target, .with = with, .cluster = "prod", .effects = effects, .asks = &asks};
+    assert_int_equal(check_job_succeeded.judge(&in, &result), -EAGAIN);
+    assert_string_equal(json_text(json_array_get(asks.wanted, 0), "cluster"), "west");
+    check_result_clear(&result);
+    asks_clear(&asks);
+}
+
 static void its_last_words(void **s _unused_)
 {
     struct world w;
@@ -181,7 +198,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_of_its_own), cmocka_unit_test(a_job_without_a_namespace),
         cmocka_unit_test(names_stay_names), cmocka_unit_test(from_a_cronjob),
-        cmocka_unit_test(how_it_ended),     cmocka_unit_test(its_last_words),
+        cmocka_unit_test(how_it_ended),     cmocka_unit_test(where_it_was_made),
+        cmocka_unit_test(its_last_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
