@@ -89,7 +89,8 @@ static bool has_previous(const json_t *pod, const char *container)
 
 static char *log_path_new(const struct action_in *in, const json_t *pod, const char *container, bool previous)
 {
-    char *path = kube_path(&kind_pod, target_namespace(in->target), object_name(pod), "log");
+    const char *namespace = json_text_or(in->with, "namespace", target_namespace(in->target));
+    char *path = kube_path(&kind_pod, namespace, object_name(pod), "log");
     char number[32];
     if (container)
         kube_path_query(&path, "container", container);
@@ -149,6 +150,7 @@ static int logs_plan(const struct action_in *in, struct action_plan *ret, struct
 }
 
 static const struct param logs_params[] = {
+    {"namespace", PARAM_NAME, false, NULL, "the target's by default; with a selector or a name"},
     {"name", PARAM_NAME, false, NULL, "one pod; the target's by default, at most 3, those that are not ready first"},
     {"selector", PARAM_SELECTOR, false, NULL, "the pods with these labels in the target's namespace"},
     {"previous", PARAM_BOOL, false, NULL, "the log before the last restart, where there was one (false)"},

@@ -244,8 +244,8 @@ static int owners_pods(struct asks *asks, const char *cluster, const struct targ
 int pods_find(struct asks *asks, const char *cluster, const struct target *target, const json_t *with, json_t **ret,
               struct error *err)
 {
-    const char *namespace = target_namespace(target), *name = json_text(with, "name");
-    const char *selector = json_text(with, "selector");
+    const char *said = json_text(with, "namespace"), *name = json_text(with, "name");
+    const char *namespace = str_empty(said) ? target_namespace(target) : said, *selector = json_text(with, "selector");
     if (str_empty(namespace))
         return error_set(err, -EINVAL, "pods are in a namespace, and the target names none");
     if (name)
