@@ -294,7 +294,7 @@ static int64_t max_window(int64_t max, const struct rate *rates, size_t n)
 int64_t core_history_window_ms(const struct core *c)
 {
     size_t n = 0;
-    int64_t max = 3600 * MSEC_PER_SEC;
+    int64_t max = 24 * 3600 * MSEC_PER_SEC; /* at least a day, for the windows that a reload may make longer */
     const struct rate *rates = c->settings->target_attempts;
     while (rates && rates[n].count > 0)
         n++;

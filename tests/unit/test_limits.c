@@ -109,7 +109,7 @@ static void concurrency_leaves_out_oneself(void **state)
 static void forgets_what_no_window_needs(void **state)
 {
     struct fixture *f = *state;
-    limits_attempt(&f->core, "a", "x1", "p", f->core.now.wall_us - 7200 * USEC_PER_SEC, false);
+    limits_attempt(&f->core, "a", "x1", "p", f->core.now.wall_us - 25 * 3600 * USEC_PER_SEC, false);
     limits_attempt(&f->core, "b", "x2", "p", f->core.now.wall_us, false);
     limits_prune(&f->core);
     assert_int_equal(HASH_COUNT(f->core.owners), 1);
