@@ -25,7 +25,7 @@ static int set_up(void **state)
     struct fixture *f = xnew0(struct fixture);
     f->core.settings = &f->settings;
     f->settings.table = &f->table;
-    f->core.now = (struct now){.wall_us = 10000 * USEC_PER_SEC, .boot_us = 500 * USEC_PER_SEC};
+    f->core.now = (struct now){.wall_us = 1000000 * USEC_PER_SEC, .boot_us = 500 * USEC_PER_SEC};
     f->rate = (struct rate){2, 3600 * MSEC_PER_SEC};
     f->playbook = (struct playbook){.name = (char *)"p"};
     f->playbook.limits = (struct limits){.cooldown_ms = 300 * MSEC_PER_SEC, .attempts = &f->rate, .n_attempts = 1};
