@@ -119,6 +119,7 @@ def service(s, args):
 def node(s, args):
     """A node of the case's own: ready, and tainted so that nobody else's pods come there."""
     name = args["name"]
+    s.nodes.append(name)
     create(s, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {
         "kubernetes.io/hostname": name, **args.get("labels", {})}}, "spec": {"taints": args.get("taints", [
             {"key": "row", "value": s.ns, "effect": "NoSchedule"}])}})

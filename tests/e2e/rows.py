@@ -114,7 +114,7 @@ class Scene:
         self.case, self.place = case, place
         self.ns = "row-" + "-".join(method_of(case.name).split("_")[1:])[:40].strip("-").lower() + "-" + os.urandom(3).hex()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mendd-row-"))
-        self.cluster, self.programs, self.servers, self.alerts = None, [], {}, []
+        self.cluster, self.programs, self.servers, self.alerts, self.nodes = None, [], {}, [], []
         self.names = {"ns": self.ns, "folder": str(self.folder)}
 
     def fill(self, value):
@@ -449,6 +449,8 @@ class Real:
 
     def leave(self, scene):
         self.admin.call("DELETE", "/api/v1/namespaces/" + scene.ns)
+        for node in scene.nodes:  # a namespace does not take them along, and the next case counts what is ready
+            self.admin.call("DELETE", "/api/v1/nodes/" + node)
 
     def kubeconfig(self, scene, path):
         return self.mendd.kubeconfig(path)
