@@ -11,9 +11,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 struct curl_loop {
@@ -184,4 +186,19 @@ const char *curl_tls_reason(CURL *easy)
         if ((unsigned)status & reasons[i].bit)
             return reasons[i].words;
     return "";
+}
+
+char *curl_detail(const char *errbuf, CURLcode code)
+{
+    char *text = xstrdup(errbuf[0] ? errbuf : curl_easy_strerror(code));
+    char *files = strstr(text, " CAfile:");
+    if (files)
+        *files = '\0';
+    for (char *p = text; *p; p++)
+        if (iscntrl((unsigned char)*p))
+            *p = ' ';
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '.'))
+        text[--len] = '\0';
+    return text;
 }

@@ -29,3 +29,7 @@ void curl_loop_remove(struct curl_loop *l, CURL *easy);
 
 /* After a failed verification: ": its certificate …" for people, or "". Static. */
 const char *curl_tls_reason(CURL *easy);
+
+/* What libcurl wrote into the handle's error buffer, else its words for the code, on one line: without the names of our
+ * memory files and without control characters (part of the text is the server's). Owned by the caller. */
+char *curl_detail(const char *errbuf, CURLcode code);

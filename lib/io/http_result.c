@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-#include <ctype.h>
 #include <string.h>
 
 const char *http_error_name(enum http_error e)
@@ -74,22 +73,6 @@ static enum http_error classify(const struct http_call *call, CURLcode code)
     }
 }
 
-/* libcurl's own detail, without the names of our memory files and without control characters. */
-static char *detail_of(const struct http_call *call, CURLcode code)
-{
-    char *text = xstrdup(call->errbuf[0] ? call->errbuf : curl_easy_strerror(code));
-    char *files = strstr(text, " CAfile:");
-    if (files)
-        *files = '\0';
-    for (char *p = text; *p; p++)
-        if (iscntrl((unsigned char)*p))
-            *p = ' ';
-    size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '.'))
-        text[--len] = '\0';
-    return text;
-}
-
 static char *timeout_message(const struct http_call *call)
 {
     curl_off_t connected_us = 0;
@@ -124,7 +107,7 @@ static char *message_of(const struct http_call *call, enum http_error error, CUR
 {
     if (error == HTTP_OK)
         return NULL;
-    _cleanup_free_ char *detail = detail_of(call, code);
+    _cleanup_free_ char *detail = curl_detail(call->errbuf, code);
     long os_errno = 0;
     switch (error) {
     case HTTP_ERROR_DNS:

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -78,22 +77,6 @@ void smtp_finish(struct smtp_call *call, json_t *answer_new)
     done(answer_new, userdata);
 }
 
-/* libcurl's words, without control characters: part of them is the server's. */
-static char *detail_of(const struct smtp_call *call, CURLcode code)
-{
-    char *text = xstrdup(call->errbuf[0] ? call->errbuf : curl_easy_strerror(code));
-    char *files = strstr(text, " CAfile:");
-    if (files)
-        *files = '\0';
-    for (char *p = text; *p; p++)
-        if (iscntrl((unsigned char)*p))
-            *p = ' ';
-    size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '.'))
-        text[--len] = '\0';
-    return text;
-}
-
 static const char *error_name(CURLcode code)
 {
     switch (code) {
@@ -124,7 +107,7 @@ static const char *error_name(CURLcode code)
 
 static char *failure_message(const struct smtp_call *call, CURLcode code)
 {
-    _cleanup_free_ char *detail = detail_of(call, code);
+    _cleanup_free_ char *detail = curl_detail(call->errbuf, code);
     long os_errno = 0;
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
