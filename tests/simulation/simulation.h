@@ -131,7 +131,7 @@ struct workload_model {
     int64_t sick_us;
     int needed;
     bool reconcile_due;
-    int64_t tried_us, changed_us; /* when the last effect that is no rollback left for it; the last that arrived */
+    int64_t tried_us, changed_us; /* when the last effect left for it; when the last arrived that is no rollback */
     struct written *writes;
     size_t n_writes;
     struct touch *touches;
@@ -406,7 +406,7 @@ void row_counted(struct sim *s, const struct row *row);
 void watch_note(struct sim *s, const struct note *note);
 void watch_notice(struct sim *s, const struct sent *sent, bool taken); /* taken, and mendd hears of it if it lives */
 void watch_everybody_told(struct sim *s);
-void watch_budget(struct sim *s, struct workload_model *w, int64_t left_us);
+void watch_budget(struct sim *s, const struct workload_model *w, int64_t left_us);
 void watch_window(struct sim *s, const struct workload_model *w, const char *key, int64_t decided_us);
 void watch_breaker(struct sim *s, const struct jrun *run, int64_t decided_us);
 void watch_posted(struct sim *s, const struct sent *sent, bool ok);

@@ -290,6 +290,9 @@ static void effect_leaves(struct sim *s, struct jrun *run, const json_t *effect,
         watch_window(s, w, json_text_or(effect, "key", ""), decided_us);
     if (w && !is_inverse(effect))
         watch_budget(s, w, decided_us);
+    if (w)
+        w->tried_us =
+            decided_us; /* a rollback is exempt, but it is recorded: it keeps its workload in the window too */
     if (run->acted_us == 0 && !is_inverse(effect))
         watch_breaker(s, run, decided_us);
     if (run->acted_us == 0)

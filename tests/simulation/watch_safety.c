@@ -28,7 +28,7 @@ static void within_budget(struct sim *s, const struct workload_model *w, const s
                  w->name, n, (long long)(r->window_ms / 1000), ns ? " in namespace " : "", ns ? ns : "", r->count);
 }
 
-void watch_budget(struct sim *s, struct workload_model *w, int64_t left_us)
+void watch_budget(struct sim *s, const struct workload_model *w, int64_t left_us)
 {
     const struct budget_settings *b = &s->settings->budgets;
     const bool same_settings = s->settings_us < left_us;
@@ -36,7 +36,6 @@ void watch_budget(struct sim *s, struct workload_model *w, int64_t left_us)
         within_budget(s, w, b->global.workloads, NULL, left_us);
     if (b->namespace.workloads && same_settings)
         within_budget(s, w, b->namespace.workloads, w->ns, left_us);
-    w->tried_us = left_us;
 }
 
 /* ---- windows ---- */
