@@ -16,6 +16,7 @@ bool str_ends(const char *s, const char *suffix);
 bool str_in(const char *s, const char *const list[]); /* NULL-terminated list */
 /* Lists of texts that end with NULL and own them; NULL is an empty one. */
 void texts_free(char **texts);
+DEFINE_CLEANUP(char **, texts_free);
 char **texts_dup(char *const *texts);
 
 /* RFC 1123 label (max 63) and subdomain (max 253), as Kubernetes' IsDNS1123Label/Subdomain. */
