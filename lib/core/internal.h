@@ -426,6 +426,9 @@ json_t *run_effects_of_rung(const struct run *run, size_t rung);
 const struct step *run_step_now(const struct run *run);
 bool run_expand(struct run *run, const struct param *params, const json_t *with, const char *cluster, json_t **ret_with,
                 char **ret_cluster, struct error *err);
+/* What an action of this run is told; all of it stays the caller's. The time is the current one. */
+struct action_in run_action_in(const struct core *c, const struct run *run, const json_t *with, const char *cluster,
+                               const char *key, struct asks *asks);
 
 #include "core/modules.h"
 #include "core/phases.h"

@@ -328,6 +328,21 @@ static bool selectors_ok(const struct param *params, const json_t *with, const s
     return true;
 }
 
+struct action_in run_action_in(const struct core *c, const struct run *run, const json_t *with, const char *cluster,
+                               const char *key, struct asks *asks)
+{
+    return (struct action_in){.target = &run->target,
+                              .with = with,
+                              .cluster = cluster,
+                              .key = key,
+                              .now = c->now,
+                              .max_pods = run->playbook->limits.pods,
+                              .asks = asks,
+                              .approved = run->approved,
+                              .backup = &c->settings->backup,
+                              .n_alertmanagers = c->settings->n_alertmanagers};
+}
+
 bool run_expand(struct run *run, const struct param *params, const json_t *with, const char *cluster, json_t **ret_with,
                 char **ret_cluster, struct error *err)
 {

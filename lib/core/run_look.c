@@ -76,16 +76,7 @@ bool phase_diagnose(struct core *c, struct run *run)
         return no_evidence(c, run, step, error_message(&err));
     struct action_plan plan = {0};
     _cleanup_free_ char *key = xasprintf("%s/diagnose/%zu", run->id, run->index);
-    const struct action_in in = {&run->target,
-                                 with,
-                                 cluster,
-                                 key,
-                                 c->now,
-                                 run->playbook->limits.pods,
-                                 &run->guards.asks,
-                                 run->approved,
-                                 &c->settings->backup,
-                                 c->settings->n_alertmanagers};
+    const struct action_in in = run_action_in(c, run, with, cluster, key, &run->guards.asks);
     int r = step->action->plan(&in, &plan, &err);
     if (r == -EAGAIN) {
         askset_send(c, run, &run->guards);

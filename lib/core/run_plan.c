@@ -117,17 +117,9 @@ bool phase_plan(struct core *c, struct run *run)
         plan_note(run, step, "skipped by its condition", false);
     else if (run_expand(run, step->action->params, step->with, step->cluster, &with, &cluster, &err)) {
         _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->index);
-        const struct action_in in = {&run->target,
-                                     with,
-                                     cluster,
-                                     key,
-                                     run->plan_now,
-                                     run->playbook->limits.pods,
-                                     &run->set.asks,
-                                     run->approved || run->reason == REASON_AWAITING_APPROVAL ||
-                                         rung->mode == MODE_APPROVE,
-                                     &c->settings->backup,
-                                     c->settings->n_alertmanagers};
+        struct action_in in = run_action_in(c, run, with, cluster, key, &run->set.asks);
+        in.now = run->plan_now;
+        in.approved = run->approved || run->reason == REASON_AWAITING_APPROVAL || rung->mode == MODE_APPROVE;
         r = step->action->plan(&in, &plan, &err);
     }
     if (r == -EAGAIN) {

@@ -195,16 +195,8 @@ bool phase_step_plan(struct core *c, struct run *run)
     record_step_begin(c, run, with);
     struct action_plan plan = {0};
     _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->step);
-    const struct action_in in = {&run->target,
-                                 with,
-                                 cluster,
-                                 key,
-                                 run->plan_now,
-                                 run->playbook->limits.pods,
-                                 &run->set.asks,
-                                 run->approved,
-                                 &c->settings->backup,
-                                 c->settings->n_alertmanagers};
+    struct action_in in = run_action_in(c, run, with, cluster, key, &run->set.asks);
+    in.now = run->plan_now;
     int r = step->action->plan(&in, &plan, &err);
     if (r == -EAGAIN) {
         askset_send(c, run, &run->set);

@@ -5,6 +5,7 @@ Python's standard library only. Every program gets a folder of its own under a t
 printed. Nothing sleeps for a guess: `until()` polls a condition and says what it was waiting for when it gives up.
 """
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import urllib.parse
@@ -288,6 +290,22 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_foreve
     def start(self):
         self.launch("/usr/bin/env", "python3", "-c", self.CODE, self.port)
         return self.ready(lambda: request(self.url + "/").status == 200)
+
+
+class LocalServer:
+    """An HTTP server in this process, on a free port of 127.0.0.1; `handler` is a BaseHTTPRequestHandler."""
+
+    def __init__(self, name, handler):
+        self.name, handler.log_message = name, lambda *args: None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Alertmanager(Program):

@@ -35,11 +35,11 @@ class Answers:
         return a
 
 
-class Local:
+class Local(h.LocalServer):
     """An HTTP server in this process; subclasses answer(method, path, query, headers, body) -> (status, headers, bytes)."""
 
     def __init__(self, name):
-        local, self.name, self.got, self.lock = self, name, [], threading.Lock()
+        local, self.got, self.lock = self, [], threading.Lock()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -60,21 +60,10 @@ class Local:
 
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = serve
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        super().__init__(name, Handler)
 
     def names(self):
         return {"url": self.url, "port": self.port, "address": f"127.0.0.1:{self.port}", "host": "127.0.0.1"}
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
 
     def tail(self):
         return "\n".join(f"{g['method']} {g['path']}?{g['query']} {g['body'][:200]}" for g in self.got[-20:])

@@ -11,11 +11,11 @@ import time
 import harness as h
 
 
-class Recorder:
+class Recorder(h.LocalServer):
     """Records each POST as {at (monotonic), path, headers, json} and answers it with `status`; a status of None: never."""
 
     def __init__(self, name, status=200):
-        recorder, self.name, self.status, self.got = self, name, status, []
+        recorder, self.status, self.got = self, status, []
         self.closing, self.lock = threading.Event(), threading.Lock()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,18 +33,11 @@ class Recorder:
                 self.end_headers()
                 self.wfile.write(b"ok")
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        super().__init__(name, Handler)
 
     def stop(self):
         self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().stop()
 
     def tail(self):
         return "\n".join(f"{r['at']:.3f} {r['answered']} {json.dumps(r['json'])[:300]}" for r in list(self.got)[-40:])

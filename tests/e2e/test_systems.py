@@ -5,7 +5,6 @@ import hmac
 import http.server
 import json
 import subprocess
-import threading
 import urllib.parse
 
 import harness as h
@@ -13,11 +12,11 @@ import harness as h
 ACCESS, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session-token-0123456789"
 
 
-class Server:
+class Server(h.LocalServer):
     """A server in this process; `answer(method, path, headers, body)` gives (status, text)."""
 
     def __init__(self, name, answer):
-        server, self.name, self.got = self, name, []
+        server, self.got = self, []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def handle_any(self):
@@ -32,17 +31,7 @@ class Server:
 
             do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(name, Handler)
 
     def tail(self):
         return "\n".join(f"{m} {p} {s} {b[:200]}" for m, p, _, b, s in self.got[-20:])

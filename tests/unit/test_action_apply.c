@@ -10,29 +10,12 @@ extern const struct action action_resource_apply, action_resource_delete;
 
 static const struct action *acting;
 
-static void sends(struct world *w, const char *with, const char *words, const char *want)
-{
-    struct action_plan plan = {0};
-    world_expect(w, acting, with, 0, words, &plan);
-    assert_int_equal(json_array_size(plan.effects), 1);
-    assert_effect(&plan, 0, want);
-    action_plan_clear(&plan);
-}
-
-static void says(struct world *w, const char *with, int code, const char *words)
-{
-    struct action_plan plan = {0};
-    world_expect(w, acting, with, code, words, &plan);
-    assert_int_equal(json_array_size(plan.effects), 0);
-    action_plan_clear(&plan);
-}
-
 #define SETTINGS "{'manifest':{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'settings'%s},'data':{'a':'1'}}}"
 
 static void settings_with(struct world *w, const char *more, int code, const char *words)
 {
     _cleanup_free_ char *with = xasprintf(SETTINGS, more);
-    says(w, with, code, words);
+    world_says(w, acting, with, code, words);
 }
 
 static void what_is_not_there_is_made(void **s _unused_)
@@ -41,12 +24,13 @@ static void what_is_not_there_is_made(void **s _unused_)
     acting = &action_resource_apply;
     world_init(&w, "Deployment", "api", "app=api");
     _cleanup_free_ char *with = xasprintf(SETTINGS, ",'uid':'x','creationTimestamp':null,'managedFields':[]");
-    sends(&w, with, "make ConfigMap shop/settings",
-          "{'method':'PATCH','path':'" CONFIG APPLY "','read':'" CONFIG "','content_type':'application/"
-          "apply-patch+yaml','recognise':'name','reversible':true,'undo':{'method':'DELETE'},'body':{'apiVersion':'v1',"
-          "'kind':'ConfigMap','metadata':{'name':'settings','namespace':'shop','annotations':{'mendd.io/last-effect':"
-          "'run/0/1/ConfigMap.settings'}},'data':{'a':'1'}},'object':{'apiVersion':'v1','kind':'ConfigMap','name':"
-          "'settings','namespace':'shop'}}");
+    world_sends(
+        &w, acting, with, "make ConfigMap shop/settings",
+        "{'method':'PATCH','path':'" CONFIG APPLY "','read':'" CONFIG "','content_type':'application/"
+        "apply-patch+yaml','recognise':'name','reversible':true,'undo':{'method':'DELETE'},'body':{'apiVersion':'v1',"
+        "'kind':'ConfigMap','metadata':{'name':'settings','namespace':'shop','annotations':{'mendd.io/last-effect':"
+        "'run/0/1/ConfigMap.settings'}},'data':{'a':'1'}},'object':{'apiVersion':'v1','kind':'ConfigMap','name':"
+        "'settings','namespace':'shop'}}");
     world_clear(&w);
 }
 
@@ -59,11 +43,12 @@ static void what_is_there_is_changed(void **s _unused_)
         &w, CONFIG,
         "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'settings','uid':'m1'},'data':{'a':'0','b':'2'}}");
     _cleanup_free_ char *with = xasprintf(SETTINGS, "");
-    sends(&w, with, "apply ConfigMap shop/settings (1 change)",
-          "{'path':'" CONFIG "?fieldManager=mendd&force=true','recognise':'mark','reversible':true,'changes':{'/data/"
-          "a':{'before':'0','after':'1'}},'body':{'apiVersion':"
-          "'v1','kind':'ConfigMap','metadata':{'name':'settings','namespace':'shop','uid':'m1','annotations':{"
-          "'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}},'data':{'a':'1'}}}");
+    world_sends(&w, acting, with, "apply ConfigMap shop/settings (1 change)",
+                "{'path':'" CONFIG
+                "?fieldManager=mendd&force=true','recognise':'mark','reversible':true,'changes':{'/data/"
+                "a':{'before':'0','after':'1'}},'body':{'apiVersion':"
+                "'v1','kind':'ConfigMap','metadata':{'name':'settings','namespace':'shop','uid':'m1','annotations':{"
+                "'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}},'data':{'a':'1'}}}");
     world_body(&w, CONFIG,
                "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'settings','uid':'m1'},'data':{'a':"
                "'1','b':'2'}}");
@@ -87,13 +72,13 @@ static void lists_are_compared_by_what_is_wanted(void **s _unused_)
         "'containers':[{'name':'c','image':'i:%d'}]}}%s}}}";
     _cleanup_free_ char *same = xasprintf(deployment, 1, ""), *other = xasprintf(deployment, 2, "");
     _cleanup_free_ char *more = xasprintf(deployment, 1, ",'replicas':3");
-    says(&w, same, 0, "already so");
-    sends(&w, other, "1 change",
-          "{'changes':{'/spec/template/spec/containers':{'before':[{'name':'c','image':'i:1','imagePullPolicy':"
-          "'Always'}]}}}");
+    world_says(&w, acting, same, 0, "already so");
+    world_sends(&w, acting, other, "1 change",
+                "{'changes':{'/spec/template/spec/containers':{'before':[{'name':'c','image':'i:1','imagePullPolicy':"
+                "'Always'}]}}}");
     world_body(&w, "/apis/autoscaling/v1/namespaces/shop/horizontalpodautoscalers",
                "{'items':[{'metadata':{'name':'h'},'spec':{'scaleTargetRef':{'kind':'Deployment','name':'api'}}}]}");
-    says(&w, more, -EPERM, "use hpa.set");
+    world_says(&w, acting, more, -EPERM, "use hpa.set");
     world_clear(&w);
 }
 
@@ -117,8 +102,8 @@ static void what_others_manage_is_theirs(void **s _unused_)
                       "%s]},'data':{'a':'0'}}",
                       owners[i]);
         world_body(&w, CONFIG, object);
-        sends(&w, with, "1 change",
-              theirs[i] ? "{'path':'" CONFIG APPLY "'}" : "{'path':'" CONFIG "?fieldManager=mendd&force=true'}");
+        world_sends(&w, acting, with, "1 change",
+                    theirs[i] ? "{'path':'" CONFIG APPLY "'}" : "{'path':'" CONFIG "?fieldManager=mendd&force=true'}");
     }
     world_clear(&w);
 }
@@ -130,14 +115,16 @@ static void manifests_that_are_refused(void **s _unused_)
     world_init(&w, "Deployment", "api", "app=api");
     settings_with(&w, ",'namespace':'other'", -EPERM, "is in namespace other, the step acts in shop");
     settings_with(&w, ",'ownerReferences':[{}]", -EPERM, "not mendd's to set");
-    says(&w, "{'manifest':'x'}", -EINVAL, "expected an object");
-    says(&w, "{'manifest':[]}", -EINVAL, "expected an object, or a list");
-    says(&w, "{'manifest':{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'A B'}}}", -EINVAL, "no name");
-    says(&w, "{'manifest':{'apiVersion':'v1','kind':'Secret','metadata':{'name':'s'}}}", -EPERM, "Secret's content");
-    says(&w, "{'manifest':{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'s'}}}", -EPERM,
-         "unless a person has approved it");
-    says(&w, "{'manifest':{'apiVersion':'frob.io/v1','kind':'Frob','metadata':{'name':'s'}}}", -ENOENT,
-         "CustomResourceDefinition installed");
+    world_says(&w, acting, "{'manifest':'x'}", -EINVAL, "expected an object");
+    world_says(&w, acting, "{'manifest':[]}", -EINVAL, "expected an object, or a list");
+    world_says(&w, acting, "{'manifest':{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'A B'}}}", -EINVAL,
+               "no name");
+    world_says(&w, acting, "{'manifest':{'apiVersion':'v1','kind':'Secret','metadata':{'name':'s'}}}", -EPERM,
+               "Secret's content");
+    world_says(&w, acting, "{'manifest':{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'s'}}}", -EPERM,
+               "unless a person has approved it");
+    world_says(&w, acting, "{'manifest':{'apiVersion':'frob.io/v1','kind':'Frob','metadata':{'name':'s'}}}", -ENOENT,
+               "CustomResourceDefinition installed");
     world_clear(&w);
 }
 
@@ -163,23 +150,23 @@ static void deletes(void **s _unused_)
     acting = &action_resource_delete;
     world_init(&w, "Deployment", "api", "app=api");
     world_body(&w, CONFIG, "{'metadata':{'name':'settings','uid':'m1'}}");
-    sends(&w, "{'kind':'ConfigMap','name':'settings'}", "delete ConfigMap shop/settings",
-          "{'method':'DELETE','path':'" CONFIG
-          "','recognise':'uid','reversible':false,'body':{'apiVersion':'v1','kind':"
-          "'DeleteOptions','preconditions':{'uid':'m1'},'propagationPolicy':'Background'}}");
-    says(&w, "{'kind':'ConfigMap','name':'nope'}", 0, "ConfigMap shop/nope is not there");
+    world_sends(&w, acting, "{'kind':'ConfigMap','name':'settings'}", "delete ConfigMap shop/settings",
+                "{'method':'DELETE','path':'" CONFIG
+                "','recognise':'uid','reversible':false,'body':{'apiVersion':'v1','kind':"
+                "'DeleteOptions','preconditions':{'uid':'m1'},'propagationPolicy':'Background'}}");
+    world_says(&w, acting, "{'kind':'ConfigMap','name':'nope'}", 0, "ConfigMap shop/nope is not there");
     static const char *const grave[] = {"Namespace", "PersistentVolume",         "PersistentVolumeClaim",
                                         "Secret",    "CustomResourceDefinition", "Node"};
     for (size_t i = 0; i < ARRAY_SIZE(grave); i++) {
         _cleanup_free_ char *with = xasprintf("{'kind':'%s','name':'x'}", grave[i]);
-        says(&w, with, -EPERM, "unless a person has approved it");
+        world_says(&w, acting, with, -EPERM, "unless a person has approved it");
     }
     world_body(&w, "/api/v1/namespaces/shop/pods/p", "{'metadata':{'name':'p','uid':'p1'}}");
-    says(&w, "{'kind':'Pod','name':'p'}", -EPERM, "pods.delete");
+    world_says(&w, acting, "{'kind':'Pod','name':'p'}", -EPERM, "pods.delete");
     world_body(&w, "/apis/apps/v1/namespaces/shop/replicasets/r",
                "{'metadata':{'name':'r','uid':'r1','ownerReferences':[{'kind':'Deployment','name':'api','controller':"
                "true}]}}");
-    says(&w, "{'kind':'ReplicaSet','name':'r'}", -EPERM, "belongs to Deployment api");
+    world_says(&w, acting, "{'kind':'ReplicaSet','name':'r'}", -EPERM, "belongs to Deployment api");
     world_clear(&w);
 }
 

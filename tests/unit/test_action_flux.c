@@ -16,38 +16,23 @@ static void flux(struct world *w, const char *object)
     world_body(w, APPS, object);
 }
 
-static void sends(struct world *w, const struct action *a, const char *with, const char *want)
-{
-    struct action_plan plan = {0};
-    world_expect(w, a, with, 0, "", &plan);
-    assert_int_equal(json_array_size(plan.effects), 1);
-    assert_effect(&plan, 0, want);
-    action_plan_clear(&plan);
-}
-
-static void says(struct world *w, const struct action *a, const char *with, int code, const char *words)
-{
-    struct action_plan plan = {0};
-    world_expect(w, a, with, code, words, &plan);
-    assert_int_equal(json_array_size(plan.effects), 0);
-    action_plan_clear(&plan);
-}
-
 static void reconcile(void **s _unused_)
 {
     struct world w;
     flux(&w, "{'metadata':{'name':'apps','namespace':'flux-system','uid':'u5'},'spec':{}}");
-    sends(&w, &action_flux_reconcile, "{" NAMED "}",
-          "{'method':'PATCH','path':'" APPS "','reversible':false,'recognise':'mark','content_type':'application/"
-          "merge-patch+json'}");
-    says(&w, &action_flux_reconcile, "{" NAMED ",'force':true}", -EINVAL, "force is for a HelmRelease");
-    says(&w, &action_flux_resume, "{" NAMED "}", 0, "not suspended already");
-    sends(&w, &action_flux_suspend, "{" NAMED "}", "{'changes':{'/spec/suspend':{'after':true}},'reversible':true}");
-    says(&w, &action_flux_reconcile, "{'kind':'Deployment'}", -EINVAL, "is not a Kustomization");
+    world_sends(&w, &action_flux_reconcile, "{" NAMED "}", "",
+                "{'method':'PATCH','path':'" APPS "','reversible':false,'recognise':'mark','content_type':'application/"
+                "merge-patch+json'}");
+    world_says(&w, &action_flux_reconcile, "{" NAMED ",'force':true}", -EINVAL, "force is for a HelmRelease");
+    world_says(&w, &action_flux_resume, "{" NAMED "}", 0, "not suspended already");
+    world_sends(&w, &action_flux_suspend, "{" NAMED "}", "",
+                "{'changes':{'/spec/suspend':{'after':true}},'reversible':true}");
+    world_says(&w, &action_flux_reconcile, "{'kind':'Deployment'}", -EINVAL, "is not a Kustomization");
     world_clear(&w);
     flux(&w, "{'metadata':{'name':'apps','namespace':'flux-system','uid':'u5'},'spec':{'suspend':true}}");
-    says(&w, &action_flux_reconcile, "{" NAMED "}", -EBUSY, "is suspended");
-    sends(&w, &action_flux_resume, "{" NAMED "}", "{'changes':{'/spec/suspend':{'before':true,'after':false}}}");
+    world_says(&w, &action_flux_reconcile, "{" NAMED "}", -EBUSY, "is suspended");
+    world_sends(&w, &action_flux_resume, "{" NAMED "}", "",
+                "{'changes':{'/spec/suspend':{'before':true,'after':false}}}");
     world_clear(&w);
 }
 
@@ -60,13 +45,14 @@ static void renew(void **s _unused_)
     world_body(&w, "/apis/cert-manager.io/v1/namespaces/shop/certificates/tls",
                "{'metadata':{'name':'tls','uid':'u6','generation':3},'status':{'conditions':[{'type':'Ready','status':"
                "'True'}]}}");
-    sends(&w, &action_certificate_renew, "{'kind':'Certificate','name':'tls'}",
-          "{'path':'/apis/cert-manager.io/v1/namespaces/shop/certificates/tls/status','recognise':'value','reversible':"
-          "false}");
+    world_sends(
+        &w, &action_certificate_renew, "{'kind':'Certificate','name':'tls'}", "",
+        "{'path':'/apis/cert-manager.io/v1/namespaces/shop/certificates/tls/status','recognise':'value','reversible':"
+        "false}");
     world_body(&w, "/apis/cert-manager.io/v1/namespaces/shop/certificates/tls",
                "{'metadata':{'name':'tls','uid':'u6'},'status':{'conditions':[{'type':'Issuing','status':'True'}]}}");
-    says(&w, &action_certificate_renew, "{'kind':'Certificate','name':'tls'}", 0, "being issued already");
-    says(&w, &action_certificate_renew, "{'kind':'Deployment'}", -EINVAL, "is not a Certificate");
+    world_says(&w, &action_certificate_renew, "{'kind':'Certificate','name':'tls'}", 0, "being issued already");
+    world_says(&w, &action_certificate_renew, "{'kind':'Deployment'}", -EINVAL, "is not a Certificate");
     world_clear(&w);
 }
 
@@ -77,15 +63,15 @@ static void suspended_with_the_run(void **s _unused_)
     world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/api",
                "{'metadata':{'name':'api','uid':'u1','labels':{'kustomize.toolkit.fluxcd.io/name':'apps','kustomize."
                "toolkit.fluxcd.io/namespace':'flux-system'}}}");
-    sends(&w, &action_gitops_suspend, "{}",
-          "{'path':'" APPS
-          "','restore':'end','reversible':true,'recognise':'value','changes':{'/spec/suspend':{'after':"
-          "true}}}");
+    world_sends(&w, &action_gitops_suspend, "{}", "",
+                "{'path':'" APPS
+                "','restore':'end','reversible':true,'recognise':'value','changes':{'/spec/suspend':{'after':"
+                "true}}}");
     world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/api",
                "{'metadata':{'name':'api','uid':'u1','labels':{'kustomize.toolkit.fluxcd.io/name':'../x'}}}");
-    says(&w, &action_gitops_suspend, "{}", -EINVAL, "is no name");
+    world_says(&w, &action_gitops_suspend, "{}", -EINVAL, "is no name");
     world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/api", "{'metadata':{'name':'api','uid':'u1'}}");
-    says(&w, &action_gitops_suspend, "{}", 0, "neither Flux nor Argo CD");
+    world_says(&w, &action_gitops_suspend, "{}", 0, "neither Flux nor Argo CD");
     world_body(&w, "/apis/argoproj.io/v1alpha1",
                "{'resources':[{'name':'applications','kind':'Application','namespaced':true}]}");
     world_body(&w, "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/shop",
@@ -93,8 +79,8 @@ static void suspended_with_the_run(void **s _unused_)
     world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/api",
                "{'metadata':{'name':'api','uid':'u1','annotations':{'argocd.argoproj.io/tracking-id':'shop:apps/"
                "Deployment:shop/api'}}}");
-    sends(&w, &action_gitops_suspend, "{}",
-          "{'changes':{'/spec/syncPolicy/automated':{'before':{'prune':true},'after':null}},'restore':'end'}");
+    world_sends(&w, &action_gitops_suspend, "{}", "",
+                "{'changes':{'/spec/syncPolicy/automated':{'before':{'prune':true},'after':null}},'restore':'end'}");
     world_clear(&w);
 }
 

@@ -15,49 +15,32 @@ extern const struct check check_nodes_ready;
 
 static const struct action *acting;
 
-static void sends(struct world *w, const char *with, const char *words, const char *want)
-{
-    struct action_plan plan = {0};
-    world_expect(w, acting, with, 0, words, &plan);
-    assert_int_equal(json_array_size(plan.effects), 1);
-    assert_effect(&plan, 0, want);
-    action_plan_clear(&plan);
-}
-
-static void says(struct world *w, const char *with, int code, const char *words)
-{
-    struct action_plan plan = {0};
-    world_expect(w, acting, with, code, words, &plan);
-    assert_int_equal(json_array_size(plan.effects), 0);
-    action_plan_clear(&plan);
-}
-
 static void a_configmap(void **s _unused_)
 {
     struct world w;
     acting = &action_configmap_set;
     world_init(&w, "Deployment", "api", "app=api");
     world_body(&w, CONFIG, "{'metadata':{'name':'settings','uid':'m1'},'data':{'a':'1','b':'2'}}");
-    sends(&w, "{'name':'settings','data':{'a':'9','c':'3','b':'2'}}", "set ConfigMap shop/settings",
-          "{'method':'PATCH','path':'" CONFIG
-          "','recognise':'mark','reversible':true,'changes':{'/data/a':{'before':'1'"
-          ",'after':'9'},'/data/c':{'after':'3'}},'body':{'data':{'a':'9','b':'2','c':'3'},'metadata':{'uid':'m1',"
-          "'annotations':{'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}}}}");
-    sends(&w, "{'name':'settings','key':'a','value':'7'}", "set ConfigMap shop/settings",
-          "{'changes':{'/data/a':{'before':'1','after':'7'}}}");
-    says(&w, "{'name':'settings','key':'../a','value':'7'}", -EINVAL, "no key of a ConfigMap");
-    says(&w, "{'name':'settings','key':'a'}", -EINVAL, "go together");
-    says(&w, "{'name':'settings','data':{'a':'1'}}", 0, "already so");
-    says(&w, "{'data':{'a':'1'}}", -EINVAL, "say which one");
-    says(&w, "{'name':'settings','data':{}}", -EINVAL, "nothing to set");
-    says(&w, "{'name':'settings','data':{'a/b':'1'}}", -EINVAL, "no key of a ConfigMap");
-    says(&w, "{'name':'nope','data':{'a':'1'}}", -ENOENT, "nope");
+    world_sends(
+        &w, acting, "{'name':'settings','data':{'a':'9','c':'3','b':'2'}}", "set ConfigMap shop/settings",
+        "{'method':'PATCH','path':'" CONFIG "','recognise':'mark','reversible':true,'changes':{'/data/a':{'before':'1'"
+        ",'after':'9'},'/data/c':{'after':'3'}},'body':{'data':{'a':'9','b':'2','c':'3'},'metadata':{'uid':'m1',"
+        "'annotations':{'mendd.io/last-effect':'run/0/1/ConfigMap.settings'}}}}");
+    world_sends(&w, acting, "{'name':'settings','key':'a','value':'7'}", "set ConfigMap shop/settings",
+                "{'changes':{'/data/a':{'before':'1','after':'7'}}}");
+    world_says(&w, acting, "{'name':'settings','key':'../a','value':'7'}", -EINVAL, "no key of a ConfigMap");
+    world_says(&w, acting, "{'name':'settings','key':'a'}", -EINVAL, "go together");
+    world_says(&w, acting, "{'name':'settings','data':{'a':'1'}}", 0, "already so");
+    world_says(&w, acting, "{'data':{'a':'1'}}", -EINVAL, "say which one");
+    world_says(&w, acting, "{'name':'settings','data':{}}", -EINVAL, "nothing to set");
+    world_says(&w, acting, "{'name':'settings','data':{'a/b':'1'}}", -EINVAL, "no key of a ConfigMap");
+    world_says(&w, acting, "{'name':'nope','data':{'a':'1'}}", -ENOENT, "nope");
     _cleanup_free_ char *large = xcalloc(1, 70000);
     memset(large, 'x', 69000);
     _cleanup_free_ char *with = xasprintf("{'name':'settings','data':{'a':'%s'}}", large);
-    says(&w, with, -EINVAL, "do not belong in the journal");
+    world_says(&w, acting, with, -EINVAL, "do not belong in the journal");
     world_body(&w, CONFIG, "{'metadata':{'name':'settings','uid':'m1'},'immutable':true}");
-    says(&w, "{'name':'settings','data':{'a':'1'}}", -EBUSY, "immutable");
+    world_says(&w, acting, "{'name':'settings','data':{'a':'1'}}", -EBUSY, "immutable");
     world_clear(&w);
 }
 
@@ -72,24 +55,26 @@ static void a_service(void **s _unused_)
                "{'metadata':{'name':'web','uid':'s1'},'spec':{'selector':{'app':'web','version':'blue'}}}");
     world_body(&w, "/api/v1/namespaces/shop/pods?labelSelector=app%3Dweb%2Cversion%3Dgreen", "{'items':[" READY "]}");
     world_body(&w, "/api/v1/namespaces/shop/pods?labelSelector=app%3Dweb%2Cversion%3Dred", "{'items':[{}]}");
-    sends(&w, "{'selector':{'version':'green'}}", "1 ready pod behind",
-          "{'path':'" SERVICE "','recognise':'mark','reversible':true,'changes':{'/spec/selector/version':{'before':"
-          "'blue','after':'green'}},'body':{'spec':{'selector':{'app':'web','version':'green'}},'metadata':{'uid':'s1',"
-          "'annotations':{'mendd.io/last-effect':'run/0/1/Service.web'}}}}");
-    says(&w, "{'selector':{'version':'red'}}", -EBUSY, "no ready pod matches app=web,version=red");
-    says(&w, "{'selector':{'version':'blue'}}", 0, "already");
-    says(&w, "{'selector':{'version':'','app':''}}", -EPERM, "every pod");
-    says(&w, "{'selector':{'version':'a b'}}", -EINVAL, "no label");
-    says(&w, "{'selector':{'version':'green'},'to':'x'}", -EINVAL, "either");
-    says(&w, "{}", -EINVAL, "either");
+    world_sends(
+        &w, acting, "{'selector':{'version':'green'}}", "1 ready pod behind",
+        "{'path':'" SERVICE "','recognise':'mark','reversible':true,'changes':{'/spec/selector/version':{'before':"
+        "'blue','after':'green'}},'body':{'spec':{'selector':{'app':'web','version':'green'}},'metadata':{'uid':'s1',"
+        "'annotations':{'mendd.io/last-effect':'run/0/1/Service.web'}}}}");
+    world_says(&w, acting, "{'selector':{'version':'red'}}", -EBUSY, "no ready pod matches app=web,version=red");
+    world_says(&w, acting, "{'selector':{'version':'blue'}}", 0, "already");
+    world_says(&w, acting, "{'selector':{'version':'','app':''}}", -EPERM, "every pod");
+    world_says(&w, acting, "{'selector':{'version':'a b'}}", -EINVAL, "no label");
+    world_says(&w, acting, "{'selector':{'version':'green'},'to':'x'}", -EINVAL, "either");
+    world_says(&w, acting, "{}", -EINVAL, "either");
     world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/green",
                "{'spec':{'selector':{'matchLabels':{'tier':'green'}}}}");
     world_body(&w, "/api/v1/namespaces/shop/pods?labelSelector=tier%3Dgreen", "{'items':[" READY "]}");
-    sends(&w, "{'to':'green'}", "",
-          "{'changes':{'/spec/selector/version':{'before':'blue','after':null},'/spec/selector/app':{'before':'web',"
-          "'after':null},'/spec/selector/tier':{'after':'green'}}}");
+    world_sends(
+        &w, acting, "{'to':'green'}", "",
+        "{'changes':{'/spec/selector/version':{'before':'blue','after':null},'/spec/selector/app':{'before':'web',"
+        "'after':null},'/spec/selector/tier':{'after':'green'}}}");
     world_body(&w, SERVICE, "{'metadata':{'name':'web','uid':'s1'},'spec':{'type':'ExternalName'}}");
-    says(&w, "{'selector':{'version':'green'}}", -EPERM, "has no selector");
+    world_says(&w, acting, "{'selector':{'version':'green'}}", -EPERM, "has no selector");
     world_clear(&w);
 }
 
@@ -101,12 +86,13 @@ static void a_quarantine(void **s _unused_)
     world_body(&w, POLICIES,
                "{'items':[{'metadata':{'name':'deny'},'spec':{}},{'metadata':{'name':'allow-dns'},'spec':{'egress':[{}]"
                "}}]}");
-    sends(&w, NULL, "policies there that may still allow something: allow-dns",
-          "{'method':'POST','path':'" POLICIES "','recognise':'name','reversible':true,'undo':{'method':'DELETE'},"
-          "'read':'" POLICIES "/mendd-run-0-1','body':{'apiVersion':'networking.k8s.io/v1','kind':'NetworkPolicy',"
-          "'metadata':{'name':'mendd-run-0-1','namespace':'shop','labels':{'app.kubernetes.io/managed-by':'mendd',"
-          "'mendd.io/run':'run'},'annotations':{'mendd.io/last-effect':'run/0/1/NetworkPolicy.mendd-run-0-1'}},'spec':{"
-          "'podSelector':{'matchLabels':{'app':'api'}},'policyTypes':['Ingress','Egress']}}}");
+    world_sends(
+        &w, acting, NULL, "policies there that may still allow something: allow-dns",
+        "{'method':'POST','path':'" POLICIES "','recognise':'name','reversible':true,'undo':{'method':'DELETE'},"
+        "'read':'" POLICIES "/mendd-run-0-1','body':{'apiVersion':'networking.k8s.io/v1','kind':'NetworkPolicy',"
+        "'metadata':{'name':'mendd-run-0-1','namespace':'shop','labels':{'app.kubernetes.io/managed-by':'mendd',"
+        "'mendd.io/run':'run'},'annotations':{'mendd.io/last-effect':'run/0/1/NetworkPolicy.mendd-run-0-1'}},'spec':{"
+        "'podSelector':{'matchLabels':{'app':'api'}},'policyTypes':['Ingress','Egress']}}}");
     struct action_plan plan = {0};
     world_expect(&w, acting, "{'name':'cut','selector':'a=b, c!=d,e in (f,g),h notin (i),j,!k'}", 0, "cut the pods",
                  &plan);
@@ -142,34 +128,34 @@ static void more_room(void **s _unused_)
                "'claimName':'data'}}]}}]}");
     world_body(&w, CLASS, "{'metadata':{'name':'fast'},'allowVolumeExpansion':true}");
     claim(&w, FAST, BOUND);
-    sends(
-        &w, "{'size':'+10Gi','max':'50Gi'}", "expand to 20Gi PersistentVolumeClaim shop/data",
+    world_sends(
+        &w, acting, "{'size':'+10Gi','max':'50Gi'}", "expand to 20Gi PersistentVolumeClaim shop/data",
         "{'path':'" CLAIM "','reversible':false,'irreversible':'a claim cannot shrink','recognise':'mark','changes':{"
         "'/spec/resources/requests/storage':{'before':'10Gi','after':'20Gi'}},'body':{'spec':{'resources':{'requests':"
         "{'storage':'20Gi'}}},'metadata':{'uid':'p1','annotations':{'mendd.io/last-effect':'run/0/1/"
         "PersistentVolumeClaim.data'}}}}");
-    sends(&w, "{'size':'x1.25','max':'50Gi'}", "expand to 12800Mi", "{}");
-    sends(&w, "{'size':'x9','max':'50Gi'}", "expand to 50Gi", "{}");
-    sends(&w, "{'name':'data','size':'50Gi'}", "expand to 50Gi", "{}");
-    says(&w, "{'size':'+10Gi','max':'10Gi'}", 0, "or the maximum");
-    says(&w, "{'size':'+10Gi','max':'5Gi'}", 0, "or the maximum");
-    says(&w, "{'size':'10Gi'}", 0, "already");
-    says(&w, "{'size':'5Gi'}", -EPERM, "cannot shrink");
-    says(&w, "{'size':'+10Gi'}", -EINVAL, "needs max");
-    says(&w, "{'size':'50Gi','max':'20Gi'}", -EINVAL, "above max");
-    says(&w, "{'size':'x0.5','max':'20Gi'}", -EINVAL, "neither a quantity");
-    says(&w, "{'size':'much'}", -EINVAL, "no quantity");
-    says(&w, "{'name':'nope','size':'50Gi'}", -ENOENT, "nope");
+    world_sends(&w, acting, "{'size':'x1.25','max':'50Gi'}", "expand to 12800Mi", "{}");
+    world_sends(&w, acting, "{'size':'x9','max':'50Gi'}", "expand to 50Gi", "{}");
+    world_sends(&w, acting, "{'name':'data','size':'50Gi'}", "expand to 50Gi", "{}");
+    world_says(&w, acting, "{'size':'+10Gi','max':'10Gi'}", 0, "or the maximum");
+    world_says(&w, acting, "{'size':'+10Gi','max':'5Gi'}", 0, "or the maximum");
+    world_says(&w, acting, "{'size':'10Gi'}", 0, "already");
+    world_says(&w, acting, "{'size':'5Gi'}", -EPERM, "cannot shrink");
+    world_says(&w, acting, "{'size':'+10Gi'}", -EINVAL, "needs max");
+    world_says(&w, acting, "{'size':'50Gi','max':'20Gi'}", -EINVAL, "above max");
+    world_says(&w, acting, "{'size':'x0.5','max':'20Gi'}", -EINVAL, "neither a quantity");
+    world_says(&w, acting, "{'size':'much'}", -EINVAL, "no quantity");
+    world_says(&w, acting, "{'name':'nope','size':'50Gi'}", -ENOENT, "nope");
     world_body(&w, CLASS, "{'metadata':{'name':'fast'}}");
-    says(&w, "{'size':'50Gi'}", -EPERM, "StorageClass fast, which does not allow expansion");
+    world_says(&w, acting, "{'size':'50Gi'}", -EPERM, "StorageClass fast, which does not allow expansion");
     claim(&w, "", BOUND);
-    says(&w, "{'size':'50Gi'}", -EPERM, "no StorageClass");
+    world_says(&w, acting, "{'size':'50Gi'}", -EPERM, "no StorageClass");
     claim(&w, FAST, "{'phase':'Pending'}");
-    says(&w, "{'size':'50Gi'}", -EBUSY, "is Pending, not Bound");
+    world_says(&w, acting, "{'size':'50Gi'}", -EBUSY, "is Pending, not Bound");
     claim(&w, FAST, "{'phase':'Bound','capacity':{'storage':'5Gi'}}");
-    says(&w, "{'size':'50Gi'}", -EBUSY, "still under way (it has 5Gi)");
+    world_says(&w, acting, "{'size':'50Gi'}", -EBUSY, "still under way (it has 5Gi)");
     world_body(&w, "/api/v1/namespaces/shop/pods?labelSelector=app%3Dapi", "{'items':[{'spec':{}}]}");
-    says(&w, "{'size':'50Gi'}", -ENOENT, "none of the target's pods mounts a volume claim");
+    world_says(&w, acting, "{'size':'50Gi'}", -ENOENT, "none of the target's pods mounts a volume claim");
     world_clear(&w);
 }
 

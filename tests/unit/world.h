@@ -149,6 +149,39 @@ static inline void world_expect(struct world *w, const struct action *a, const c
         assert_null(plan->effects);
 }
 
+/* The effect number i holds what `expected` says, key by key. */
+static inline void assert_effect(const struct action_plan *plan, size_t i, const char *expected)
+{
+    _cleanup_json_ json_t *want = J(expected);
+    const char *key;
+    json_t *value;
+    json_object_foreach (want, key, value) {
+        _cleanup_free_ char *a = json_canonical(json_object_get(json_array_get(plan->effects, i), key));
+        _cleanup_free_ char *b = json_canonical(value);
+        assert_string_equal(a, b);
+    }
+}
+
+/* It plans one effect, which holds what `want` says; the note holds `words`. */
+static inline void world_sends(struct world *w, const struct action *a, const char *with, const char *words,
+                               const char *want)
+{
+    struct action_plan plan = {0};
+    world_expect(w, a, with, 0, words, &plan);
+    assert_int_equal(json_array_size(plan.effects), 1);
+    assert_effect(&plan, 0, want);
+    action_plan_clear(&plan);
+}
+
+/* It plans nothing: code 0 with the note, or the error; either holds `words`. */
+static inline void world_says(struct world *w, const struct action *a, const char *with, int code, const char *words)
+{
+    struct action_plan plan = {0};
+    world_expect(w, a, with, code, words, &plan);
+    assert_int_equal(json_array_size(plan.effects), 0);
+    action_plan_clear(&plan);
+}
+
 static inline enum verdict world_judge(struct world *w, const struct check *c, const char *with, const char *effects,
                                        char **ret_seen)
 {
@@ -183,17 +216,4 @@ static inline void world_verdict(struct world *w, const struct check *c, const c
     if (v != expected || !strstr(seen, words))
         fail_msg("%s %s: %s \"%s\", expected %s with \"%s\"", c->name, with ? with : "", verdict_name(v), seen,
                  verdict_name(expected), words);
-}
-
-/* The effect number i holds what `expected` says, key by key. */
-static inline void assert_effect(const struct action_plan *plan, size_t i, const char *expected)
-{
-    _cleanup_json_ json_t *want = J(expected);
-    const char *key;
-    json_t *value;
-    json_object_foreach (want, key, value) {
-        _cleanup_free_ char *a = json_canonical(json_object_get(json_array_get(plan->effects, i), key));
-        _cleanup_free_ char *b = json_canonical(value);
-        assert_string_equal(a, b);
-    }
 }
