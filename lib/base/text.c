@@ -141,6 +141,16 @@ bool utf8_valid(const char *s, size_t len)
     return true;
 }
 
+size_t utf8_prefix(const char *s, size_t max)
+{
+    const size_t len = strnlen(s, max + 1);
+    if (len <= max)
+        return len;
+    while (max > 0 && ((unsigned char)s[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
 void url_encode(struct strbuf *b, const char *s)
 {
     for (; *s; s++) {

@@ -28,6 +28,8 @@ bool is_qualified_name(const char *s);
 bool is_label_value(const char *s);
 
 bool utf8_valid(const char *s, size_t len);
+/* The length of s, or of what of it fits into max bytes without being cut within a character. */
+size_t utf8_prefix(const char *s, size_t max);
 
 /* Everything but RFC 3986 unreserved as %XX. For path segments and query values alike. */
 void url_encode(struct strbuf *b, const char *s);

@@ -99,6 +99,10 @@ void read_checks(struct loader *l, const struct node *list, struct check_step **
 json_t *read_with(struct loader *l, const struct node *with, const struct node *owner, const char *what,
                   const struct param *params);
 
+/* receivers.c */
+void want_somebody(struct loader *l, const struct node *list); /* a list of receivers that is not empty */
+void want_receivers(struct loader *l, const struct config *c, const struct node *list); /* that the config names */
+
 /* target.c */
 extern const struct key target_keys[];
 void read_cluster(struct loader *l, const struct node *value, void *field);

@@ -226,7 +226,7 @@ const struct key escalation_level_keys[] = {
 };
 
 /* Who is told: nobody would be an incident that reaches no one. */
-static void want_somebody(struct loader *l, const struct node *list)
+void want_somebody(struct loader *l, const struct node *list)
 {
     if (list && list->type == NODE_LIST && list->n_children == 0)
         faults_add(l->faults, list, "nobody would be told: name a receiver");
@@ -289,7 +289,7 @@ void read_digest(struct loader *l, const struct node *map, void *field)
 
 /* ---- names of receivers, when the whole file is read ---- */
 
-static void want_receivers(struct loader *l, const struct config *c, const struct node *list)
+void want_receivers(struct loader *l, const struct config *c, const struct node *list)
 {
     const char **names = xcalloc(c->n_receivers + 1, sizeof(char *));
     for (size_t i = 0, n = 0; i < c->n_receivers; i++)

@@ -83,6 +83,12 @@ static void read_param(struct loader *l, const struct param *p, const struct nod
     const bool templates = check_templates(l, value);
     if (templates && p->type == PARAM_FILES)
         faults_add(l->faults, value, "%s takes no templates: an alert must not choose which file is read", p->name);
+    if (templates && p->type == PARAM_RECEIVERS)
+        faults_add(l->faults, value, "%s takes no templates: an alert must not choose who is told", p->name);
+    if (!templates && p->type == PARAM_RECEIVERS && l->config) { /* a run keeps the playbook that it began with */
+        want_somebody(l, value);
+        want_receivers(l, l->config, value);
+    }
     if (!templates) {
         _cleanup_json_ json_t *resolved = NULL;
         _cleanup_error_ struct error err = ERROR_NONE;

@@ -89,6 +89,8 @@ static void work_of_effect(const struct run *run, const json_t *effect, struct n
     const json_t *object = json_object_get(effect, "object");
     const char *kind = json_text(object, "kind"), *name = json_text(object, "name");
     const char *cluster = json_text(effect, "cluster"), *namespace = json_text(object, "namespace");
+    if (effect_is_notice(effect)) /* touches no workload */
+        return;
     cluster = str_empty(cluster) ? run->target.cluster : cluster;
     bool elsewhere = !str_eq(cluster, run->target.cluster);
     if (!kind || !name || (!str_in(kind, kinds) && !elsewhere)) {

@@ -27,6 +27,11 @@ json_t *effect_new(const char *key, const char *method, const char *path, const 
     return e;
 }
 
+bool effect_is_notice(const json_t *effect)
+{
+    return str_eq(json_text(effect, "method"), "NOTIFY");
+}
+
 char *effect_describe(const json_t *effect)
 {
     const json_t *o = json_object_get(effect, "object");

@@ -18,15 +18,7 @@
 
 static const struct escalation_policy *policy_of(const struct core *c, const char *severity)
 {
-    const struct escalation_settings *s = &c->settings->escalation;
-    const struct escalation_policy *otherwise = NULL;
-    for (size_t i = 0; i < s->n_policies; i++) {
-        if (str_eq(s->policies[i].severity, severity))
-            return &s->policies[i];
-        if (str_eq(s->policies[i].severity, "default"))
-            otherwise = &s->policies[i];
-    }
-    return otherwise;
+    return escalation_policy_of(&c->settings->escalation, severity);
 }
 
 static json_t *current_entry(const struct story *s)
@@ -327,6 +319,19 @@ void escalation_notice(struct core *c, char **receivers, json_t *notice_new)
     struct story *s = story_new(c, STORY_NOTE, notice_key, notice_new);
     _cleanup_json_ json_t *words = json_object();
     tell_all(c, s, receivers, event, words);
+}
+
+void escalation_note(struct core *c, const struct run *run, const json_t *effect)
+{
+    const json_t *body = json_object_get(effect, "body"), *receiver;
+    _cleanup_free_ char *notice_key = xasprintf("mendd/%s", json_text_or(effect, "key", ""));
+    struct story *s = story_new(c, STORY_NOTE, notice_key, notice_of_step_new(run, body));
+    memcpy(s->run, run->id, sizeof(s->run));
+    _cleanup_json_ json_t *words = notice_words_new(c, NULL);
+    size_t i;
+    json_array_foreach (json_object_get(body, "receivers"), i, receiver)
+        telling_add(c, s, json_string_value(receiver), NOTICE_NOTE, 0, json_incref(words));
+    story_changed(c, s, false);
 }
 
 /* ---- time ---- */

@@ -43,6 +43,7 @@ enum notice_event {
     NOTICE_APPROVAL,
     NOTICE_MAINTENANCE,
     NOTICE_DIGEST,
+    NOTICE_NOTE,
     NOTICE_COUNT
 };
 
@@ -163,10 +164,10 @@ void tellings_leave(struct core *c);
 void story_tell_all(struct core *c, struct story *s, enum notice_event event, json_t *words_new);
 
 /* escalation_notice.c */
-const char *notice_severity(const struct run *run);
 json_t *notice_base_new(const struct run *run, const char *severity, enum reason reason, const char *message);
 json_t *notice_words_new(const struct core *c, const char *message);
 json_t *notice_plan_new(const struct run *run);
+json_t *notice_of_step_new(const struct run *run, const json_t *body); /* of the action notify */
 json_t *notice_new(const struct telling *t);
 
 /* escalation.c */

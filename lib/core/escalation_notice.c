@@ -7,17 +7,15 @@
 
 #include <string.h>
 
-enum { MEMBERS_MAX = 32, TEXT_MAX = 1024, TEXTS_MAX = 16 * 1024, LINES_MAX = 50, SUMMARY_MAX = 200 };
+enum { MEMBERS_MAX = 32, TEXT_MAX = 1024, TEXTS_MAX = 16 * 1024, LINES_MAX = 50, SUMMARY_MAX = 200, NOTE_MAX = 4000 };
 
 /* At most max bytes, not cut within a character. */
 static json_t *cut_new(const char *s, size_t max)
 {
-    size_t len = strlen(s);
-    if (len <= max)
+    size_t len = utf8_prefix(s, max);
+    if (!s[len])
         return json_text_new(s, len);
-    while (max > 0 && ((unsigned char)s[max] & 0xc0) == 0x80)
-        max--;
-    _cleanup_free_ char *text = xasprintf("%.*s\xe2\x80\xa6", (int)max, s);
+    _cleanup_free_ char *text = xasprintf("%.*s\xe2\x80\xa6", (int)len, s);
     return json_text_new(text, strlen(text));
 }
 
@@ -72,10 +70,10 @@ static char *summary_new(const struct run *run, const char *target, enum reason 
                      target ? target : "", how_it_stands(run), why ? " (" : "", why ? why : "", why ? ")" : "");
 }
 
-static void set_redacted(json_t *notice, const char *key, const char *text)
+static void set_redacted(json_t *notice, const char *key, const char *text, size_t max)
 {
     _cleanup_free_ char *clean = redact_text_new(text ? text : "");
-    json_object_set_new(notice, key, cut_new(clean, TEXT_MAX));
+    json_object_set_new(notice, key, cut_new(clean, max));
 }
 
 json_t *notice_base_new(const struct run *run, const char *severity, enum reason reason, const char *message)
@@ -89,7 +87,7 @@ json_t *notice_base_new(const struct run *run, const char *severity, enum reason
     _cleanup_json_ json_t *annotations = bounded_new(json_object_get(run->alert, "annotations"));
     json_set_text(n, "severity", severity);
     json_object_set_new(n, "summary", cut_new(summary, SUMMARY_MAX));
-    set_redacted(n, "message", message);
+    set_redacted(n, "message", message, TEXT_MAX);
     json_set_text(n, "run", run->id);
     json_set_text(n, "alertname", record_alertname(run));
     json_set_text(n, "playbook", run->playbook ? run->playbook->name : NULL);
@@ -110,7 +108,7 @@ json_t *notice_words_new(const struct core *c, const char *message)
     json_t *w = json_object();
     record_set_time(w, "time", c->now.wall_us);
     if (message)
-        set_redacted(w, "message", message);
+        set_redacted(w, "message", message, TEXT_MAX);
     return w;
 }
 
@@ -133,6 +131,15 @@ json_t *notice_plan_new(const struct run *run)
     json_t *p = json_pack("{s:o, s:o}", "requests", requests, "checks", checks);
     json_set_text(p, "hash", json_path_text(run->record, "approval", "hash", NULL));
     return p;
+}
+
+json_t *notice_of_step_new(const struct run *run, const json_t *body)
+{
+    const char *title = json_text_or(body, "title", "");
+    json_t *n = notice_base_new(run, json_text_or(body, "severity", notice_severity(run)), REASON_NONE, NULL);
+    set_redacted(n, "summary", title, SUMMARY_MAX);
+    set_redacted(n, "message", json_text_or(body, "text", title), NOTE_MAX);
+    return n;
 }
 
 json_t *notice_new(const struct telling *t)

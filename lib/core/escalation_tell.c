@@ -16,7 +16,7 @@
 static const char *const event_names[NOTICE_COUNT] = {
     [NOTICE_TRIGGER] = "trigger", [NOTICE_UPDATE] = "update",     [NOTICE_ACKNOWLEDGE] = "acknowledge",
     [NOTICE_RESOLVE] = "resolve", [NOTICE_APPROVAL] = "approval", [NOTICE_MAINTENANCE] = "maintenance",
-    [NOTICE_DIGEST] = "digest"};
+    [NOTICE_DIGEST] = "digest",   [NOTICE_NOTE] = "note"};
 static const char *const status_names[] = {
     [TELLING_PENDING] = "pending", [TELLING_SENT] = "sent", [TELLING_FAILED] = "failed"};
 

@@ -88,6 +88,9 @@ void escalation_cleared(struct core *c, const char *run);       /* its alert was
 void escalations_alert_cleared(struct core *c, const char *fingerprint);
 void escalation_repaired(struct core *c, const struct run *run);              /* for the digest */
 void escalation_notice(struct core *c, char **receivers, json_t *notice_new); /* maintenance */
+/* An effect of the action notify: told at least once, and tried again for a day, whatever becomes of the run. */
+void escalation_note(struct core *c, const struct run *run, const json_t *effect);
+const char *notice_severity(const struct run *run); /* the playbook's, else the alert's, else "default" */
 bool escalation_acknowledge(struct core *c, const char *run, const char *by);
 void escalation_answer(struct core *c, uint64_t delivery, const json_t *answer);
 void escalation_tick(struct core *c);

@@ -7,6 +7,7 @@
  *             approval     a plan waits for a person
  *             maintenance  a window comes
  *             digest       what was repaired since the last one
+ *             note         what a playbook's step says (action notify); asks nobody for anything
  *   receiver  its name in the configuration
  *   key       what belongs together ("mendd/<run id>"): later notices of the same key update the first
  *   time, severity, level (from 0), summary (one line), message (a sentence for the person on call)

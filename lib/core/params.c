@@ -316,6 +316,7 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
     case PARAM_DURATION:
         return resolve_duration(p, value, ret, err);
     case PARAM_TEXTS:
+    case PARAM_RECEIVERS:
         return resolve_texts(p, value, ret, err);
     case PARAM_TEXT_MAP:
     case PARAM_FILES:

@@ -87,6 +87,7 @@ void effect_done(json_t *effect, const json_t *body);
 void effect_found_done(json_t *effect, const json_t *body);
 /* "PATCH Deployment shop/api" */
 char *effect_describe(const json_t *effect);
+bool effect_is_notice(const json_t *effect); /* method NOTIFY: told, not sent */
 /* The inverse of an effect that was done, for the object as it is now; NULL: a value is no longer ours. */
 json_t *effect_inverse_new(const json_t *effect, const json_t *object, char **words);
 

@@ -37,6 +37,7 @@ enum param_type {
     PARAM_PROMQL,      /* a query; text whose templates' values cannot change it (core/embed.h) */
     PARAM_URL,         /* http:// or https://; templates' values are encoded where they stand (core/embed.h) */
     PARAM_PLAIN,       /* text of any syntax; templates' values may hold nothing that could be syntax (core/embed.h) */
+    PARAM_RECEIVERS,   /* a list of receivers of the configuration; no templates: no alert chooses who is told */
     PARAM_ANY,         /* any JSON: a patch; templates inside its texts are expanded, keys are not */
 };
 
@@ -76,6 +77,7 @@ enum recognition {
  *   method       "PATCH", "POST", "PUT" or "DELETE";   path: "/apis/…" with its query, encoded
  *                "EXEC": the command of `body` in the pod of `object` (core/exec.h); path ends in /exec
  *                "FILE": `body` as the file `path` in the folder of backups on mendd's host
+ *                "NOTIFY": `body` {receivers, title, text?, severity}, told by the core itself (escalation.h)
  *   content_type text;   body: JSON or null
  *   recognise    "mark" | "value" | "uid" | "name" | "comment" | "never"
  *   read         path of the GET that recognises it (and that guards a rollback)
@@ -97,6 +99,7 @@ json_t *effect_new(const char *key, const char *method, const char *path, const 
                    enum recognition how);
 
 struct backup_settings;
+struct escalation_settings;
 
 struct action_in {
     const struct target *target;
@@ -106,9 +109,11 @@ struct action_in {
     struct now now;      /* frozen at the first run of the function for this step */
     int max_pods;        /* limits.pods: more pods than this is refused whole */
     struct asks *asks;
-    bool approved;                        /* a person said yes to this plan, or is about to be asked */
-    const struct backup_settings *backup; /* core/settings.h; NULL: the defaults */
-    int n_alertmanagers;                  /* peers of ask_alertmanager(): 0 … n-1 */
+    bool approved;                                /* a person said yes to this plan, or is about to be asked */
+    const struct backup_settings *backup;         /* core/settings.h; NULL: the defaults */
+    int n_alertmanagers;                          /* peers of ask_alertmanager(): 0 … n-1 */
+    const struct escalation_settings *escalation; /* core/settings.h; NULL: nobody */
+    const char *severity;                         /* of the playbook, else of the alert; NULL: none */
 };
 
 struct action_plan {

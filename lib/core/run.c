@@ -340,7 +340,9 @@ struct action_in run_action_in(const struct core *c, const struct run *run, cons
                               .asks = asks,
                               .approved = run->approved,
                               .backup = &c->settings->backup,
-                              .n_alertmanagers = c->settings->n_alertmanagers};
+                              .n_alertmanagers = c->settings->n_alertmanagers,
+                              .escalation = &c->settings->escalation,
+                              .severity = notice_severity(run)};
 }
 
 bool run_expand(struct run *run, const struct param *params, const json_t *with, const char *cluster, json_t **ret_with,

@@ -113,6 +113,22 @@ static void send_now(struct core *c, struct run *run)
     run_dirty(c, run);
 }
 
+/* The book of escalations tells people: what it is asked to tell stands in the same commit as the effect, so it is
+ * neither lost nor asked for twice, and a receiver that is down holds up nothing. It changes nothing: no budget is
+ * spent, and the run has not acted. */
+static void tell_now(struct core *c, struct run *run)
+{
+    json_t *e = run->current;
+    _cleanup_free_ char *what = effect_describe(e);
+    json_object_set_new(e, "attempts", json_integer(1));
+    record_set_time(e, "sent", c->now.wall_us);
+    record_event(c, run, what);
+    limits_note_attempt(c, run);
+    escalation_note(c, run, e);
+    effect_done(e, NULL);
+    effect_ended(c, run, true, REASON_NONE, NULL);
+}
+
 static void guard_stops(struct core *c, struct run *run, const struct guard_result *g)
 {
     bool needs_person = g->plan_only || g->reason == REASON_OBSERVE_MODE;
@@ -191,7 +207,10 @@ static bool guard_and_send(struct core *c, struct run *run)
     } else if (a == GUARD_PASS) {
         if (!run->locked) /* given to a storm's run, or not there after a restart: it is free again */
             limits_lock(c, run);
-        send_now(c, run);
+        if (effect_is_notice(run->current))
+            tell_now(c, run);
+        else
+            send_now(c, run);
     } else if (a == GUARD_FINAL) {
         guard_stops(c, run, &g);
     } else if (a == GUARD_WAIT) {

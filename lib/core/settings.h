@@ -67,6 +67,9 @@ struct escalation_settings {
     int64_t digest_interval_ms; /* 0: none */
 };
 
+/* The policy of that severity, else the default one, else NULL. */
+const struct escalation_policy *escalation_policy_of(const struct escalation_settings *s, const char *severity);
+
 /* The internal alert MenddSchedule{schedule=NAME, labels…} at each time of the cron entry. */
 struct schedule_entry {
     char *name;

@@ -41,7 +41,7 @@ static void add_ids(struct strbuf *b, const json_t *notice, const char *from)
         return;
     }
     strbuf_printf(b, "Message-ID: <mendd.%016llx.%016llx@%s>\r\n", thread, own, domain);
-    if (!key || str_eq(event, "digest"))
+    if (!key || str_in(event, (const char *const[]){"digest", "note", NULL}))
         return;
     strbuf_printf(b, "In-Reply-To: <mendd.%016llx@%s>\r\n", thread, domain);
     strbuf_printf(b, "References: <mendd.%016llx@%s>\r\n", thread, domain);

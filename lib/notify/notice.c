@@ -122,8 +122,9 @@ char *notice_title(const json_t *notice, size_t max)
     const char *event = json_text_or(notice, "event", ""), *word = NULL;
     static const struct {
         const char *event, *word;
-    } words[] = {{"acknowledge", "Acknowledged"}, {"resolve", "Resolved"}, {"approval", "Approval needed"},
-                 {"maintenance", "Maintenance"},  {"digest", "Repaired"},  {"update", "Nobody has answered"}};
+    } words[] = {{"acknowledge", "Acknowledged"},  {"resolve", "Resolved"}, {"approval", "Approval needed"},
+                 {"maintenance", "Maintenance"},   {"digest", "Repaired"},  {"note", "Note"},
+                 {"update", "Nobody has answered"}};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (str_eq(event, words[i].event))
             word = words[i].word;

@@ -1,7 +1,7 @@
 /* PagerDuty's Events API v2 (https://developer.pagerduty.com/docs/events-api-v2/trigger-events/): trigger, acknowledge
  * and resolve of one incident, which dedup_key (at most 255 characters) names. What asks nobody to do anything, a
- * maintenance window or a digest, goes to its change events (/v2/change/enqueue), which show beside incidents and page
- * nobody. summary: at most 1024 characters; severity: critical, error, warning or info. */
+ * maintenance window, a digest or a note, goes to its change events (/v2/change/enqueue), which show beside incidents
+ * and page nobody. summary: at most 1024 characters; severity: critical, error, warning or info. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -109,7 +109,7 @@ static const char *action_of(const char *event)
 {
     if (str_eq(event, "acknowledge") || str_eq(event, "resolve"))
         return event;
-    return str_in(event, (const char *const[]){"maintenance", "digest", NULL}) ? NULL : "trigger";
+    return str_in(event, (const char *const[]){"maintenance", "digest", "note", NULL}) ? NULL : "trigger";
 }
 
 /* The address of change events beside that of events, or NULL if it is not PagerDuty's form. */

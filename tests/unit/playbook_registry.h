@@ -33,12 +33,17 @@ static const struct param redis_params[] = {
     {"command", PARAM_TEXTS, true, NULL, "the command"},
     {0},
 };
+static const struct param notify_params[] = {
+    {"to", PARAM_RECEIVERS, false, NULL, "who"},
+    {0},
+};
 static const struct param none[] = {{0}};
 static const struct action pods_delete = {"pods.delete", ACTION_EFFECT, false, delete_params, "", no_plan, false};
 static const struct action pod_logs = {"pod.logs", ACTION_EVIDENCE, false, none, "", no_plan, false};
 static const struct action scale = {"scale", ACTION_EFFECT, true, scale_params, "", no_plan, true};
+static const struct action notify = {"notify", ACTION_EFFECT, true, notify_params, "", no_plan, false};
 static const struct check pods_ready = {"pods.ready", none, "", no_judge};
 static const struct check redis = {"redis", redis_params, "", no_judge};
-static const struct action *const actions[] = {&pod_logs, &pods_delete, &scale, NULL};
+static const struct action *const actions[] = {&pod_logs, &pods_delete, &scale, &notify, NULL};
 static const struct check *const checks[] = {&pods_ready, &redis, NULL};
 static const struct registry registry = {actions, checks};

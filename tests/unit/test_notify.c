@@ -141,7 +141,7 @@ static void test_pagerduty_actions(void **state _unused_)
         assert_string_equal(json_text(e, "dedup_key"), key);
         assert_int_equal(!!json_object_get(e, "payload"), str_eq(cases[i][1], "trigger"));
     }
-    static const char *const changes[] = {"maintenance", "digest"};
+    static const char *const changes[] = {"maintenance", "digest", "note"};
     for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
         _cleanup_json_ json_t *notice = with("event", json_string(changes[i]));
         _cleanup_message_ struct message m = build(RECEIVER_PAGERDUTY, notice);

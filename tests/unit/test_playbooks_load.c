@@ -39,7 +39,8 @@ static int setup(void **state)
     assert_non_null(mkdtemp(folder));
     struct faults f = {0};
     _cleanup_free_ char *path = write_file("c", "clusters: [{name: prod}]\nvars: {from_config: c, both: config}\n"
-                                                "limits: {cooldown: 7m}\ndefaults: {settle: 3m}\n");
+                                                "limits: {cooldown: 7m}\ndefaults: {settle: 3m}\n"
+                                                "receivers: [{name: oncall, slack: {url: \"http://127.0.0.1:1/\"}}]\n");
     assert_int_equal(config_load(path, &config, &f), 0);
     unlink(path);
     return 0;
@@ -325,6 +326,16 @@ static void test_targets(void **state)
             "4:58: the config names no cluster \"prd\" (did you mean \"prod\")");
 }
 
+static void test_receivers_are_looked_up(void **state)
+{
+    (void)state;
+    REFUSES(HEAD TARGET "  steps: [{action: notify, with: {to: [oncal, pager]}}]\n",
+            "5:40: there is no receiver \"oncal\" (did you mean \"oncall\")", "5:47: there is no receiver \"pager\"");
+    REFUSES(HEAD TARGET "  steps: [{action: notify, with: {to: []}}]\n", "5:39: nobody would be told: name a receiver");
+    REFUSES(HEAD TARGET "  steps: [{action: notify, with: {to: ['{{ labels.team }}']}}]\n",
+            "5:39: to takes no templates: an alert must not choose who is told");
+}
+
 static void test_rules_between_keys(void **state)
 {
     (void)state;
@@ -467,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_receivers_are_looked_up),
         cmocka_unit_test(test_rules_between_keys),
         cmocka_unit_test(test_times_that_contradict),
         cmocka_unit_test(test_names_and_matchers),
