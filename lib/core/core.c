@@ -187,13 +187,16 @@ static void look_at_clocks(struct core *c, struct now now)
         int64_t jump = (now.wall_us - c->now.wall_us) - (now.boot_us - c->now.boot_us);
         bool jumped = jump > STALL_US || jump < -STALL_US;
         bool stalled = c->heap_n > 0 && now.boot_us - c->heap[0]->wake_us > STALL_US;
-        if (jumped) {
-            limits_shift(c, jump);
-            pauses_shift(c, jump);
-            budgets_shift(c, jump);
-            breakers_shift(c, jump);
-            c->desk_wake_us = now.boot_us; /* windows, expiries: by the new clock */
+        c->drift_us += jump;
+        if (c->drift_us >= DRIFT_US || c->drift_us <= -DRIFT_US) {
+            limits_shift(c, c->drift_us);
+            pauses_shift(c, c->drift_us);
+            budgets_shift(c, c->drift_us);
+            breakers_shift(c, c->drift_us);
+            c->drift_us = 0;
         }
+        if (jumped)
+            c->desk_wake_us = now.boot_us; /* windows, expiries: by the new clock */
         if (jumped || stalled) {
             c->epoch++;
             core_note(c, NULL, NOTE_WARN, REASON_NONE, "%s: looking at the world again before acting",

@@ -30,6 +30,8 @@ enum {
     EPISODES_MAX = 30000,
 };
 #define STALL_US (10 * USEC_PER_SEC)
+/* Smaller steps of the wall clock are added up before times are shifted. */
+#define DRIFT_US USEC_PER_SEC
 #define REUSE_US (2 * USEC_PER_SEC)  /* answers of the target's resolution may serve the first step's plan this long */
 #define FRESH_US (10 * USEC_PER_SEC) /* what was read for a step counts as fresh this long */
 
@@ -269,6 +271,7 @@ struct core {
     bool started;
     struct now now, pruned;
     int64_t last_alive_wall_us;
+    int64_t drift_us;  /* by how much it was set, and what is dated by it was not shifted yet */
     int64_t jumped_us; /* by how much the wall clock was set in all, since the journal began */
     struct effects *out;
     struct pauses *pauses;
