@@ -10,6 +10,7 @@
 #include "checks/registry.h"
 #include "engine/engine.h"
 #include "options.h"
+#include "watchdog.h"
 #include "web.h"
 
 #include <errno.h>
@@ -25,7 +26,10 @@ struct daemon {
     sd_event *event;
     struct engine *engine;
     struct web *web;
+    bool misconfigured; /* why it could not start: trying again brings nothing */
 };
+
+enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 }; /* the unit's RestartPreventExitStatus= knows them */
 
 static const struct registry registry = {.actions = all_actions, .checks = all_checks};
 
@@ -106,8 +110,6 @@ static int add_signals(struct daemon *d)
         r = sd_event_add_signal(d->event, NULL, SIGINT, on_stop, d);
     if (r >= 0)
         r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
-    if (r >= 0)
-        r = sd_event_set_watchdog(d->event, true); /* WATCHDOG=1 while the loop turns, if systemd asks for it */
     return r < 0 ? r : 0;
 }
 
@@ -124,6 +126,7 @@ static int start_engine(struct daemon *d, const struct options *o, struct error 
     struct faults faults = {0};
     int r = engine_new(&options, &d->engine, &faults, err);
     report(&faults);
+    d->misconfigured = r < 0 && faults.n > 0;
     faults_clear(&faults);
     return r;
 }
@@ -136,6 +139,8 @@ static int start(struct daemon *d, const struct options *o, struct error *err)
     if (r < 0)
         return error_set(err, r, "cannot start the event loop: %s", strerror(-r));
     r = start_engine(d, o, err);
+    if (r >= 0)
+        r = watchdog_start(d->event, engine_store(d->engine), err);
     if (r < 0)
         return r;
     const struct web_options web = {.event = d->event,
@@ -167,7 +172,7 @@ static int run(const struct options *o)
     web_free(d.web);
     engine_free(d.engine);
     sd_event_unref(d.event);
-    return r < 0 ? 1 : 0;
+    return r >= 0 ? EXIT_STOPPED : d.misconfigured ? EXIT_USAGE : EXIT_FAILED;
 }
 
 int main(int argc, char *argv[])
@@ -188,8 +193,8 @@ int main(int argc, char *argv[])
         else
             r = run(&o);
     } else {
-        r = r < 0 ? 2 : 0;
+        r = r < 0 ? EXIT_USAGE : EXIT_STOPPED;
     }
     options_clear(&o);
-    return r < 0 ? 2 : r;
+    return r < 0 ? EXIT_USAGE : r;
 }

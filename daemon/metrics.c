@@ -45,6 +45,10 @@ static void add_work(struct strbuf *b, const struct engine_stats *st)
     for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
         strbuf_printf(b, "mendd_decisions_total{reason=\"%s\"} %" PRIu64 "\n", reason_name((enum reason)i),
                       st->decisions[i]);
+    family(b, "mendd_outcomes_total", "counter", "Records that ended, by their outcome.");
+    for (int i = OUTCOME_NONE + 1; i <= OUTCOME_CANCELLED; i++)
+        strbuf_printf(b, "mendd_outcomes_total{outcome=\"%s\"} %" PRIu64 "\n", run_outcome_name((enum run_outcome)i),
+                      st->outcomes[i]);
     family(b, "mendd_runs", "gauge", "Runs that are not done, by state.");
     for (int i = RUN_QUEUED; i < RUN_DONE; i++)
         strbuf_printf(b, "mendd_runs{state=\"%s\"} %zu\n", run_state_name((enum run_state)i), st->core.runs[i]);
@@ -72,20 +76,50 @@ static void add_config(struct strbuf *b, const struct engine_stats *st)
     counter(b, "mendd_config_reload_failures_total", "Reloads that were refused.", st->reloads_failed);
 }
 
+struct histogram {
+    const char *name, *help;
+    const int64_t *bounds_us; /* n - 1 of them */
+    const uint64_t *buckets;
+    size_t n;
+    int64_t sum_us;
+};
+
+static void histogram(struct strbuf *b, const struct histogram *h)
+{
+    uint64_t so_far = 0;
+    family(b, h->name, "histogram", h->help);
+    for (size_t i = 0; i < h->n; i++) {
+        so_far += h->buckets[i];
+        if (i < h->n - 1)
+            strbuf_printf(b, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", h->name, seconds(h->bounds_us[i]), so_far);
+    }
+    strbuf_printf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.17g\n%s_count %" PRIu64 "\n", h->name, so_far,
+                  h->name, seconds(h->sum_us), h->name, so_far);
+}
+
+static void add_repairs(struct strbuf *b, const struct engine_stats *st)
+{
+    histogram(b, &(struct histogram){.name = "mendd_repair_duration_seconds",
+                                     .help = "From an alert's receipt to the proof of its repair.",
+                                     .bounds_us = repair_bucket_us,
+                                     .buckets = st->repair_buckets,
+                                     .n = REPAIR_BUCKETS,
+                                     .sum_us = st->repair_sum_us});
+}
+
 static void add_journal(struct strbuf *b, const struct store_stats *st)
 {
-    static const char name[] = "mendd_journal_commit_duration_seconds";
-    uint64_t so_far = 0;
     counter(b, "mendd_journal_rows_total", "Rows written to the journal.", st->rows);
     counter(b, "mendd_journal_commit_failures_total", "Commits that failed.", st->failed_commits);
     gauge(b, "mendd_journal_size_bytes", "Size of the journal's database file.", (double)st->db_bytes);
-    family(b, name, "histogram", "How long commits took, the sync to disk included.");
-    for (int i = 0; i < STORE_COMMIT_BUCKETS - 1; i++) {
-        so_far += st->commit_buckets[i];
-        strbuf_printf(b, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, seconds(store_commit_bucket_us[i]), so_far);
-    }
-    strbuf_printf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.17g\n%s_count %" PRIu64 "\n", name, st->commits,
-                  name, seconds(st->sum_commit_us), name, st->commits);
+    gauge(b, "mendd_journal_stalled_seconds",
+          "How long the journal's writer has been at one piece of work; 0: it rests.", seconds(st->stalled_us));
+    histogram(b, &(struct histogram){.name = "mendd_journal_commit_duration_seconds",
+                                     .help = "How long commits took, the sync to disk included.",
+                                     .bounds_us = store_commit_bucket_us,
+                                     .buckets = st->commit_buckets,
+                                     .n = STORE_COMMIT_BUCKETS,
+                                     .sum_us = st->sum_commit_us});
 }
 
 static void label(struct strbuf *b, const char *s)
@@ -184,6 +218,30 @@ static void add_safety(struct strbuf *b, const json_t *status)
     gauge(b, "mendd_maintenance_windows_open", "Maintenance windows that are open.", windows);
 }
 
+/* Of everything and of clusters; namespaces are too many for labels. */
+static void add_budgets(struct strbuf *b, const json_t *budgets)
+{
+    static const struct {
+        const char *key, *name, *help;
+    } numbers[] = {{"used", "mendd_budget_used", "Workloads or nodes that a budget's window has seen changed."},
+                   {"left", "mendd_budget_left", "How many more the budget allows now."},
+                   {"held", "mendd_budget_held_runs", "Runs that wait for this budget."}};
+    size_t i;
+    json_t *budget;
+    for (size_t k = 0; k < ARRAY_SIZE(numbers); k++) {
+        family(b, numbers[k].name, "gauge", numbers[k].help);
+        json_array_foreach (budgets, i, budget) {
+            const char *scope = json_text_or(budget, "scope", "");
+            if (!json_is_integer(json_object_get(budget, numbers[k].key)) || str_starts(scope, "namespace "))
+                continue;
+            strbuf_printf(b, "%s{scope=\"", numbers[k].name);
+            label(b, scope);
+            strbuf_printf(b, "\",what=\"%s\",limit=\"%s\"} %" PRId64 "\n", json_text_or(budget, "what", ""),
+                          json_text_or(budget, "limit", ""), json_int_or(budget, numbers[k].key, 0));
+        }
+    }
+}
+
 static double open_files(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -229,7 +287,9 @@ void api_metrics(struct request *req)
     _cleanup_json_ json_t *status = engine_status_new(e);
     add_config(&b, &st);
     add_work(&b, &st);
+    add_repairs(&b, &st);
     add_safety(&b, status);
+    add_budgets(&b, json_object_get(status, "budgets"));
     add_journal(&b, &st.store);
     add_clusters(&b, json_object_get(status, "clusters"));
     add_watched(&b, json_object_get(status, "watched_clusters"));

@@ -71,7 +71,8 @@ static const char help[] =
     "      --version                   print the version\n"
     "  -h, --help                      this text\n"
     "\n"
-    "Exit codes: 0 stopped by a signal, 1 could not start or failed, 2 wrong usage.\n";
+    "Exit codes: 0 stopped by a signal, 1 could not start or failed, 2 wrong usage, or faults in configuration or "
+    "playbooks.\n";
 
 static _printf_(1, 2) int usage(const char *fmt, ...)
 {

@@ -92,6 +92,7 @@ struct save {
     char run[27];
     json_t *doc; /* {"record": …, "state": …}: a snapshot of its own, not changed later; owned by the save */
     bool open;   /* its run is not done (to be loaded at the next start) */
+    bool ended;  /* its run ended with this save; a later one only adds to the record */
     const struct playbook
         *playbook; /* borrowed (valid until the next core_handle): to be kept under its hash; may be NULL */
 };

@@ -130,6 +130,7 @@ struct run {
     enum cancel cancel;   /* an operator wants it to stop */
     bool namespace_noted; /* that its namespace cannot be read was said once */
     bool dirty;
+    bool end_unsaved; /* it ended, and no save has told so yet */
 
     struct target target;
     bool has_target;

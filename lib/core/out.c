@@ -158,7 +158,9 @@ void core_save(struct core *c, struct run *run)
     struct effects *e = c->out;
     e->saves = grow(e->saves, e->n_saves, sizeof(*e->saves));
     struct save *save = &e->saves[e->n_saves++];
-    *save = (struct save){.open = run->phase != PHASE_DONE || run->parked, .playbook = run->playbook};
+    *save = (struct save){
+        .open = run->phase != PHASE_DONE || run->parked, .ended = run->end_unsaved, .playbook = run->playbook};
+    run->end_unsaved = false;
     memcpy(save->run, run->id, sizeof(save->run));
     save->doc = json_object();
     json_object_set_new(save->doc, "record", json_deep_copy(run->record));

@@ -258,6 +258,7 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
     run->ended_wall_us = c->now.wall_us;
     set_state(c, run, RUN_DONE, message);
     run->phase = PHASE_DONE;
+    run->end_unsaved = true;
     run_free_lookups(c, run);
     limits_release(c, run);
     if (run->began)

@@ -72,9 +72,15 @@ json_t *engine_status_new(struct engine *e);
 /* GET /clusters as JSON: {"clusters": […], "sets": […]}; caller owns. */
 json_t *engine_clusters_new(struct engine *e);
 
+enum { REPAIR_BUCKETS = 12 };
+extern const int64_t repair_bucket_us[REPAIR_BUCKETS - 1]; /* upper bounds, inclusive */
+
 struct engine_stats {
     uint64_t webhooks, alerts, malformed, rejected; /* since start */
     uint64_t decisions[64];                         /* by enum reason, of records that ended (REASON_COUNT <= 64) */
+    uint64_t outcomes[8];                           /* of the same, by enum run_outcome */
+    uint64_t repair_buckets[REPAIR_BUCKETS];        /* runs that were proven, by how long that took; the last: longer */
+    int64_t repair_sum_us;
     uint64_t effects_sent, effects_failed, checks, escalations;
     uint64_t notices_sent, notices_failed; /* tries */
     uint64_t reloads_failed;

@@ -112,6 +112,9 @@ void turn_flush(struct engine *e);
 void turn_drop(struct engine *e); /* of a core that is thrown away */
 void turn_stop(struct engine *e);
 
+/* tally.c: counts a record that has ended; once a record */
+void tally_ended(struct engine_stats *st, const json_t *record);
+
 /* send.c: outs that the journal knows of leave here */
 void send_out(struct engine *e, struct out *o);
 /* Tells the answers that wait for the next turn: there is none. */

@@ -7,8 +7,6 @@
  * (restore.c). */
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/text.h"
-#include "core/record.h"
 #include "engine/internal.h"
 
 #include <string.h>
@@ -18,6 +16,7 @@ struct turn {
     uint64_t generation;
     json_t *saves;           /* {run id: doc}: the last save of each run of this turn */
     json_t *open;            /* {run id: bool} */
+    json_t *ended;           /* {run id: true}: runs that ended in this turn */
     json_t *playbooks;       /* {hash: source}: to be kept with this turn */
     json_t *kept, *amended;  /* {key: doc or null}, {run id: escalations} */
     struct effects *effects; /* outs, notes and replies of the events, in order */
@@ -33,6 +32,7 @@ static struct turn *turn_new(struct engine *e)
     t->generation = e->core_generation;
     t->saves = json_object();
     t->open = json_object();
+    t->ended = json_object();
     t->playbooks = json_object();
     t->kept = json_object();
     t->amended = json_object();
@@ -49,6 +49,7 @@ static void turn_free(struct turn *t)
     free(t->inbox_done);
     json_decref(t->saves);
     json_decref(t->open);
+    json_decref(t->ended);
     json_decref(t->playbooks);
     json_decref(t->kept);
     json_decref(t->amended);
@@ -75,10 +76,8 @@ static void show_records(struct engine *e, const struct turn *t)
     json_t *doc;
     json_object_foreach (t->saves, id, doc) {
         const json_t *record = json_object_get(doc, "record");
-        enum reason reason;
-        const char *name = json_text(record, "reason");
-        if (str_eq(json_text(record, "state"), "done") && name && reason_parse(name, &reason))
-            e->stats.decisions[reason]++;
+        if (json_object_get(t->ended, id))
+            tally_ended(&e->stats, record);
         if (e->on_record)
             e->on_record(record, e->on_record_userdata);
     }
@@ -180,6 +179,8 @@ static void collect(struct engine *e, struct turn *t, struct effects *fx)
         const char *id = json_path_text(s->doc, "record", "id", NULL);
         json_object_set(t->saves, id, s->doc);
         json_object_set_new(t->open, id, json_boolean(s->open));
+        if (s->ended)
+            json_object_set_new(t->ended, id, json_true());
         if (s->playbook && !json_object_get(e->kept_playbooks, s->playbook->hash)) {
             json_object_set(t->playbooks, s->playbook->hash, s->playbook->source);
             json_object_set_new(e->kept_playbooks, s->playbook->hash, json_true());

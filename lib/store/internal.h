@@ -100,6 +100,7 @@ struct store {
     struct batch_list queue, finished;
     size_t pending;
     bool busy, stop, broken, closing;
+    int64_t progress_us; /* CLOCK_MONOTONIC: when the piece of work under way, or the wait for it, began */
     size_t last_batches; /* in the transaction before: whether a moment's wait gathers more */
     bool held;           /* test hook: the writer leaves the queue alone */
     int fail_commits;    /* test hook */
@@ -124,6 +125,7 @@ enum { SEQ_BLOCK = 1000000 };
 int writer_db_reserve(struct writer_db *w, int64_t seq, struct error *err);
 
 /* ---- writer.c ---- */
+int64_t store_monotonic_us(void);
 void *writer_main(void *store);
 
 /* ---- apply.c ---- */

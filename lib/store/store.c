@@ -216,6 +216,8 @@ void store_submit(struct store *s, struct store_batch *taken, store_done_cb done
         batch_list_push(&s->finished, taken);
     } else {
         const bool first = !s->queue.head;
+        if (first && !s->busy)
+            s->progress_us = store_monotonic_us();
         batch_list_push(&s->queue, taken);
         if (first && !s->held)
             pthread_cond_signal(&s->wake);
@@ -267,12 +269,22 @@ struct store *store_close(struct store *s)
     return NULL;
 }
 
+int64_t store_stalled_us(const struct store *s)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)&s->lock;
+    pthread_mutex_lock(lock);
+    const int64_t since_us = s->busy || s->queue.head ? s->progress_us : 0;
+    pthread_mutex_unlock(lock);
+    return since_us ? store_monotonic_us() - since_us : 0;
+}
+
 void store_stats(const struct store *s, struct store_stats *ret)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)&s->lock;
     pthread_mutex_lock(lock);
     *ret = s->stats;
     pthread_mutex_unlock(lock);
+    ret->stalled_us = store_stalled_us(s);
     struct stat st;
     ret->db_bytes = stat(s->file, &st) == 0 ? st.st_size : 0;
 }

@@ -115,6 +115,9 @@ struct store_stats {
     uint64_t commits, rows, failed_commits;
     int64_t last_commit_us, max_commit_us, sum_commit_us; /* how long the sync took */
     uint64_t commit_buckets[STORE_COMMIT_BUCKETS];        /* commits by how long they took; the last: longer than all */
+    int64_t stalled_us; /* how long the writer has been at one piece of work, or work has waited for it; 0: it rests */
     int64_t db_bytes;
 };
 void store_stats(const struct store *s, struct store_stats *ret);
+/* stats.stalled_us alone: a writer that hangs in a sync, or that died, shows here. */
+int64_t store_stalled_us(const struct store *s);

@@ -17,7 +17,7 @@
 enum { GATHER_BATCHES = 10, GATHER_US = 100 };
 enum { CHECKPOINT_PAGES = 4000, CHECKPOINT_QUIET_PAGES = 1000 };
 
-static int64_t monotonic_us(void)
+int64_t store_monotonic_us(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -36,9 +36,9 @@ static int commit(struct writer_db *w, bool fail, int64_t *ret_us, struct error 
 {
     if (fail)
         return error_set(err, -EIO, "cannot commit to the journal: injected failure");
-    const int64_t started = monotonic_us();
+    const int64_t started = store_monotonic_us();
     int r = run_statement(w, STMT_COMMIT, err, "cannot commit to the journal");
-    *ret_us = monotonic_us() - started;
+    *ret_us = store_monotonic_us() - started;
     return r;
 }
 
@@ -100,6 +100,15 @@ static void hand_back(struct store *s, struct batch_list *l)
     }
 }
 
+/* With the lock held. */
+static void set_busy(struct store *s, bool busy)
+{
+    s->busy = busy;
+    s->progress_us = store_monotonic_us();
+    if (!busy)
+        pthread_cond_signal(&s->idle);
+}
+
 /* With the lock held; let go during the work. */
 static void turn(struct store *s)
 {
@@ -109,7 +118,7 @@ static void turn(struct store *s)
     const bool broken = s->broken, wanted = worth_a_commit(work.head);
     const bool fail = !broken && wanted && s->fail_commits > 0;
     s->fail_commits -= fail;
-    s->busy = true;
+    set_busy(s, true);
     pthread_mutex_unlock(&s->lock);
 
     _cleanup_error_ struct error err = ERROR_NONE;
@@ -135,8 +144,7 @@ static void turn(struct store *s)
     if (s->broken)
         for (struct store_batch *b = work.head; b; b = b->next)
             b->result = s->failure.code;
-    s->busy = false;
-    pthread_cond_signal(&s->idle);
+    set_busy(s, false);
     hand_back(s, &work);
 }
 
@@ -148,12 +156,11 @@ static void checkpoint(struct store *s)
     const bool quiet = !s->queue.head && s->last_batches < GATHER_BATCHES;
     if (s->broken || s->writer.wal_pages < (quiet ? CHECKPOINT_QUIET_PAGES : CHECKPOINT_PAGES))
         return;
-    s->busy = true;
+    set_busy(s, true);
     pthread_mutex_unlock(&s->lock);
     apply_checkpoint(&s->writer);
     pthread_mutex_lock(&s->lock);
-    s->busy = false;
-    pthread_cond_signal(&s->idle);
+    set_busy(s, false);
 }
 
 /* Under load a moment's wait makes one commit out of several: fewer syncs and page writes for the same rows. A batch

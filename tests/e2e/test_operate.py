@@ -74,6 +74,22 @@ class Operate(h.Scene):
         self.assertEqual((r.returncode, r.stdout + r.stderr), (0, ""))
         self.assertEqual(self.metric("mendd_build_info"), 1)
 
+    def test_a_port_that_is_taken_is_worth_another_try(self):
+        self.mendd.start()
+        other = self.new_mendd("other")
+        other.configure(self.mendd.folder / "kubeconfig").with_playbooks(h.restart_playbook())
+        other.port = self.mendd.port
+        other.start(wait=False)
+        self.assertEqual(h.until("it has given up", lambda: not other.running() and (other.process.returncode,), 10)[0], 1)
+
+    def test_an_end_counts_once_however_often_its_alert_comes(self):
+        self.mendd.start()
+        for seen in range(1, 4):
+            self.assertEqual(self.mendd.webhook(h.payload({"labels": {"alertname": "Again"}})).status, 200)
+            h.until(f"it was seen {seen} times", lambda: self.mendd.run_of("Again")["seen"] == seen)
+        self.assertIn('\nmendd_decisions_total{reason="no_playbook"} 1\n', self.mendd.metrics())
+        self.assertIn('\nmendd_outcomes_total{outcome="skipped"} 1\n', self.mendd.metrics())
+
     def test_head_and_get_of_healthy_and_ready(self):
         self.mendd.start()
         for path in ("/-/healthy", "/-/ready"):
@@ -87,7 +103,7 @@ class Operate(h.Scene):
         file.write_text('playbooks:\n- name: x\n  matchers: ["alertname=X"]\n  mode: auto\n  stepps: []\n  limits: {cooldwn: 5m}\n')
         self.mendd.start(wait=False)
         code = h.until("it has given up", lambda: not self.mendd.running() and (self.mendd.process.returncode,), 10)[0]
-        self.assertGreater(code, 0)
+        self.assertEqual(code, 2, "a service manager must not try again")
         self.assertRegex(self.mendd.text(), r"playbooks\.yaml:5:3: .*stepps.*did you mean.*steps")
         self.assertRegex(self.mendd.text(), r"playbooks\.yaml:6:\d+: .*cooldwn")
 

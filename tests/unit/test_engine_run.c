@@ -50,6 +50,9 @@ static void an_alert_is_repaired_with_one_effect(void **state)
     assert_int_equal(st.effects_sent, 1);
     assert_int_equal(st.effects_failed, 0);
     assert_int_equal(st.decisions[REASON_REPAIRED], 1);
+    assert_int_equal(st.outcomes[OUTCOME_RESOLVED], 1);
+    assert_int_equal(st.repair_buckets[0], 1); /* proven within the first bucket's 5 s */
+    assert_true(st.repair_sum_us > 0 && st.repair_sum_us < repair_bucket_us[0]);
     assert_true(world_all_decided(w, 1));
 }
 
