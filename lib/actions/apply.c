@@ -9,12 +9,12 @@
 #include "actions/patch.h"
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/manifest.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define CONTENT_APPLY "application/apply-patch+yaml"
-enum { MANIFESTS_MAX = 20 };
 
 /* ---- what is not for mendd alone ---- */
 
@@ -31,19 +31,9 @@ static int refuse_kind(const struct action_in *in, const char *verb, const char 
 static int check_manifest(const struct action_in *in, const json_t *m, struct error *err)
 {
     static const char *const grave[] = {"Namespace", "CustomResourceDefinition", "PersistentVolume", NULL};
-    const json_t *metadata = json_object_get(m, "metadata");
-    const char *kind = json_text(m, "kind"), *name = json_text(metadata, "name");
-    if (!json_text(m, "apiVersion") || !kind)
-        return error_set(err, -EINVAL, "manifest: expected an object with apiVersion and kind");
-    if (!is_dns1123_subdomain(name ? name : ""))
-        return error_set(err, -EINVAL, "manifest: metadata.name '%.80s' is no name of an object", name ? name : "");
-    if (str_eq(kind, "Secret"))
-        return error_set(err, -EPERM, "a Secret's content must not stand in the journal: mendd does not apply it");
-    if (json_object_get(metadata, "ownerReferences") || json_object_get(metadata, "finalizers"))
-        return error_set(err, -EPERM, "manifest: ownerReferences and finalizers are not mendd's to set");
-    if (json_object_get(metadata, "annotations") && !json_is_object(json_object_get(metadata, "annotations")))
-        return error_set(err, -EINVAL, "manifest: metadata.annotations is no map");
-    return refuse_kind(in, "make", grave, kind, err);
+    const char *at;
+    int r = manifest_check(m, false, &at, err);
+    return r < 0 ? r : refuse_kind(in, "make", grave, json_text(m, "kind"), err);
 }
 
 /* As it is sent: without what only the server sets. */
@@ -307,7 +297,10 @@ static int delete_plan(const struct action_in *in, struct action_plan *ret, stru
 /* ---- tables ---- */
 
 static const struct param apply_params[] = {
-    {"manifest", PARAM_ANY, true, NULL, "the object with apiVersion, kind and metadata.name, or a list of at most 20"},
+    {"manifest", PARAM_MANIFEST, false, NULL,
+     "an object with apiVersion, kind and metadata.name, or a list of 1 to 20"},
+    {"file", PARAM_MANIFEST_FILE, false, NULL,
+     "or a file with them, in the playbook's folder; read when that is loaded"},
     {"namespace", PARAM_NAME, false, NULL, "where they belong; the target's by default"},
     {0},
 };

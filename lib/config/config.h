@@ -96,8 +96,8 @@ int config_read_tokens(struct config *c, struct faults *faults);
 /* What is wrong with a token's secret ("is shorter than 16 characters"), or NULL. */
 const char *token_secret_fault(const char *secret);
 
-/* Playbook files: each path is a file or a folder (its *.yaml and *.yml, not *.test.yaml, in byte order of their paths,
- * not recursive into hidden folders nor into those named fixtures). Adds every fault; warnings for playbooks that can
+/* Playbook files: each path is a file or a folder (its *.yaml and *.yml, not *.test.yaml nor *.manifest.yaml, in byte
+ * order of their paths, not recursive into hidden folders nor into those named fixtures or manifests). Adds every fault; warnings for playbooks that can
  * never be reached, irreversible actions in mode auto, …  -EINVAL if there was a fault, -ENOENT if a path is missing.
  */
 int playbooks_load(const char *const *paths, const struct config *config, const struct registry *registry,

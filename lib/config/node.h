@@ -27,6 +27,9 @@ DEFINE_CLEANUP(struct node *, node_free);
 
 int node_load_file(const char *path, struct node **ret, struct error *err);
 int node_load_text(const char *name, const char *text, size_t len, struct node **ret, struct error *err);
+/* Each document of the text, at most `max`. Every one is the caller's. */
+int node_load_documents(const char *name, const char *text, size_t len, struct node **ret, size_t max, size_t *ret_n,
+                        struct error *err);
 struct node *node_from_json(const char *name, const json_t *value);
 /* Plain scalars get their JSON type (YAML 1.2 core: true/false, integers, floats, null), quoted ones are text. */
 json_t *node_to_json(const struct node *n);

@@ -35,8 +35,11 @@ static void paths_add(struct paths *p, char *taken)
 
 static bool is_playbook_file(const char *name)
 {
-    return (str_ends(name, ".yaml") && !str_ends(name, ".test.yaml")) ||
-           (str_ends(name, ".yml") && !str_ends(name, ".test.yml"));
+    static const char *const others[] = {".test.yaml", ".test.yml", ".manifest.yaml", ".manifest.yml"};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (str_ends(name, others[i]))
+            return false;
+    return str_ends(name, ".yaml") || str_ends(name, ".yml");
 }
 
 static int add_folder(struct paths *p, const char *folder, int depth, struct faults *faults)
@@ -50,8 +53,9 @@ static int add_folder(struct paths *p, const char *folder, int depth, struct fau
     const struct dirent *e;
     int r = 0;
     while ((e = readdir(dir))) {
-        /* hidden: editors' files, and the links by which Kubernetes mounts a ConfigMap; fixtures: what tests look at */
-        if (e->d_name[0] == '.' || str_eq(e->d_name, "fixtures"))
+        /* hidden: editors' files, and the links by which Kubernetes mounts a ConfigMap; fixtures: what tests look at;
+         * manifests: what resource.apply reads */
+        if (e->d_name[0] == '.' || str_in(e->d_name, (const char *const[]){"fixtures", "manifests", NULL}))
             continue;
         char *path = xasprintf("%s/%s", folder, e->d_name);
         struct stat st;

@@ -99,6 +99,12 @@ void read_checks(struct loader *l, const struct node *list, struct check_step **
 json_t *read_with(struct loader *l, const struct node *with, const struct node *owner, const char *what,
                   const struct param *params);
 
+void check_with_templates(struct loader *l, const struct node *value); /* every one inside */
+
+/* manifest.c: with.manifest of resource.apply, from the step or from a file */
+void read_manifest(struct loader *l, const struct node *value, json_t *with);
+void read_manifest_file(struct loader *l, const struct node *value, json_t *with);
+
 /* receivers.c */
 void want_somebody(struct loader *l, const struct node *list); /* a list of receivers that is not empty */
 void want_receivers(struct loader *l, const struct config *c, const struct node *list); /* that the config names */

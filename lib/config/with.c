@@ -73,14 +73,27 @@ static json_t *param_json(const struct param *p, const struct node *n)
     return is_text_type(p->type) ? text_json(n) : node_to_json(n);
 }
 
+void check_with_templates(struct loader *l, const struct node *value)
+{
+    check_templates(l, value);
+}
+
 static void read_param(struct loader *l, const struct param *p, const struct node *value, json_t *with)
 {
+    if (p->type == PARAM_MANIFEST_FILE) {
+        read_manifest_file(l, value, with);
+        return;
+    }
     _cleanup_json_ json_t *written = param_json(p, value);
     if (value->type == NODE_NULL) {
         faults_add(l->faults, value, "parameter \"%s\" must not be empty", p->name);
         return;
     }
     const bool templates = check_templates(l, value);
+    if (p->type == PARAM_MANIFEST) {
+        read_manifest(l, value, with);
+        return;
+    }
     if (templates && p->type == PARAM_FILES)
         faults_add(l->faults, value, "%s takes no templates: an alert must not choose which file is read", p->name);
     if (templates && p->type == PARAM_RECEIVERS)
@@ -116,7 +129,9 @@ json_t *read_with(struct loader *l, const struct node *with, const struct node *
             fault_suggest(l, value->key, name, names, "%s has no parameter \"%s\"", what, name);
     }
     for (const struct param *p = params; p && p->name; p++)
-        if (p->required && !node_get(with, p->name))
+        if (p->type == PARAM_MANIFEST && !json_object_get(ret, p->name))
+            faults_add(l->faults, with ? with : owner, "%s needs \"manifest\" or \"file\"", what);
+        else if (p->required && !node_get(with, p->name))
             faults_add(l->faults, with ? with : owner, "%s needs the parameter \"%s\": %s", what, p->name,
                        p->doc ? p->doc : "it has no default");
     return ret;

@@ -1,8 +1,9 @@
-/* YAML text to a tree of nodes, by libyaml's events.
+/* YAML text to trees of nodes, by libyaml's events.
  *
- * Happy path: one document, its nodes with the line and column where they stand. Everything that makes YAML surprising
- * is refused by name: anchors, aliases (a cycle is possible), merge keys, tags, further documents, duplicate keys, NUL
- * inside a text. Size, depth and number of nodes are bounded before anything is built. */
+ * Happy path: one document (or, if that is asked for, several), its nodes with the line and column where they stand.
+ * Everything that makes YAML surprising is refused by name: anchors, aliases (a cycle is possible), merge keys, tags,
+ * further documents, duplicate keys, NUL inside a text. Size, depth and number of nodes are bounded before anything is
+ * built. */
 #include "config/node.h"
 
 #include "base/alloc.h"
@@ -18,7 +19,7 @@ enum { MAX_BYTES = 1 << 20, MAX_DEPTH = 64, MAX_NODES = 100000 };
 
 struct parse {
     yaml_parser_t yaml;
-    const char *name; /* the document's file; becomes the root's */
+    const char *given, *name; /* the file; name is the copy that becomes the root's, while a document is read */
     const char *text;
     size_t len, n_nodes;
     struct error *err;
@@ -236,26 +237,16 @@ static int read_value(struct parse *p, yaml_event_t *e, int depth, struct node *
     return r;
 }
 
-static int read_document(struct parse *p, struct node **ret)
+/* What stands between a document's beginning, which was read, and its end. */
+static int read_root(struct parse *p, struct node **ret)
 {
-    _cleanup_(yaml_event_delete) yaml_event_t stream = {0}, document = {0}, first = {0}, end = {0}, after = {0};
-    int r = next(p, &stream);
-    if (r == 0)
-        r = next(p, &document);
-    if (r < 0)
-        return r;
-    if (document.type == YAML_STREAM_END_EVENT)
-        return error_set(p->err, -EINVAL, "%s: the file is empty", p->name);
-    r = next(p, &first);
+    _cleanup_(yaml_event_delete) yaml_event_t first = {0}, end = {0};
     struct node *root = NULL;
+    int r = next(p, &first);
     if (r == 0)
         r = read_value(p, &first, 0, &root);
     if (r == 0)
         r = next(p, &end);
-    if (r == 0)
-        r = next(p, &after);
-    if (r == 0 && after.type != YAML_STREAM_END_EVENT)
-        r = fail(p, &after.start_mark, "a second document (---) is not allowed: one document a file");
     if (r < 0)
         tree_free(root);
     else
@@ -263,20 +254,60 @@ static int read_document(struct parse *p, struct node **ret)
     return r;
 }
 
-int node_load_text(const char *name, const char *text, size_t len, struct node **ret, struct error *err)
+static int read_documents(struct parse *p, struct node **ret, size_t max, size_t *n)
+{
+    for (;;) {
+        _cleanup_(yaml_event_delete) yaml_event_t e = {0};
+        int r = next(p, &e);
+        if (r < 0 || e.type == YAML_STREAM_END_EVENT)
+            return r;
+        if (e.type == YAML_STREAM_START_EVENT)
+            continue;
+        if (*n == max)
+            return max == 1 ? fail(p, &e.start_mark, "a second document (---) is not allowed: one document a file")
+                            : fail(p, &e.start_mark, "more than %zu documents (---) in one file", max);
+        char *file = xstrdup(p->given); /* a root owns it */
+        p->name = file;
+        r = read_root(p, &ret[*n]);
+        p->name = p->given;
+        if (r < 0) {
+            free(file);
+            return r;
+        }
+        (*n)++;
+    }
+}
+
+int node_load_documents(const char *name, const char *text, size_t len, struct node **ret, size_t max, size_t *ret_n,
+                        struct error *err)
 {
     if (len > MAX_BYTES)
         return error_set(err, -E2BIG, "%s: larger than the %d bytes allowed", name, MAX_BYTES);
-    char *file = xstrdup(name);
-    struct parse p = {.name = file, .text = text, .len = len, .err = err};
+    struct parse p = {.given = name, .name = name, .text = text, .len = len, .err = err};
+    size_t n = 0;
     if (!yaml_parser_initialize(&p.yaml))
         abort();
     yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, len);
-    int r = read_document(&p, ret);
+    int r = read_documents(&p, ret, max, &n);
     yaml_parser_delete(&p.yaml);
     if (r < 0)
-        free(file);
+        while (n > 0)
+            node_free(ret[--n]);
+    else
+        *ret_n = n;
+    return r;
+}
+
+int node_load_text(const char *name, const char *text, size_t len, struct node **ret, struct error *err)
+{
+    struct node *root;
+    size_t n = 0;
+    int r = node_load_documents(name, text, len, &root, 1, &n, err);
+    if (r == 0 && n == 0)
+        r = error_set(err, -EINVAL, "%s: the file is empty", name);
+    if (r == 0)
+        *ret = root;
     return r;
 }
 

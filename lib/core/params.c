@@ -303,6 +303,7 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
     case PARAM_PROMQL:
     case PARAM_URL:
     case PARAM_PLAIN:
+    case PARAM_MANIFEST_FILE:
         return resolve_text(p, value, ret, err);
     case PARAM_BOOL:
         return resolve_bool(p, value, ret, err);
@@ -334,6 +335,7 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
         return 0;
     case PARAM_INTS:
         return resolve_ints(p, value, ret, err);
+    case PARAM_MANIFEST:
     case PARAM_ANY:
         *ret = json_deep_copy(value);
         return 0;

@@ -38,7 +38,9 @@ enum param_type {
     PARAM_URL,         /* http:// or https://; templates' values are encoded where they stand (core/embed.h) */
     PARAM_PLAIN,       /* text of any syntax; templates' values may hold nothing that could be syntax (core/embed.h) */
     PARAM_RECEIVERS,   /* a list of receivers of the configuration; no templates: no alert chooses who is told */
-    PARAM_ANY,         /* any JSON: a patch; templates inside its texts are expanded, keys are not */
+    PARAM_MANIFEST,    /* an object of Kubernetes, or a list of them (core/manifest.h); templates as in PARAM_ANY */
+    PARAM_MANIFEST_FILE, /* a file with them beside the playbook; `manifest` holds its content when an action sees it */
+    PARAM_ANY,           /* any JSON: a patch; templates inside its texts are expanded, keys are not */
 };
 
 struct param {

@@ -82,6 +82,22 @@ class Making:
         self.assertEqual(self.cluster.get(maps + "flags")["data"], {"b": "2"})
         self.assertEqual(self.cluster.get(POLICIES.format(self.ns))["items"], [])
 
+    def test_the_objects_of_a_file_are_those_that_it_held_when_it_was_loaded(self):
+        self.begin([{"action": "wait", "with": {"duration": "0s"}}], READY)
+        maps, file = f"/api/v1/namespaces/{self.ns}/configmaps/", self.mendd.folder / "flags.manifest.yaml"
+        document = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {of: '{{ target.name }}', n: '%s'}\n"
+        playbook = h.json.loads(self.mendd.playbooks[0].read_text())["playbooks"][0]
+        playbook.update(steps=[{"action": "resource.apply", "with": {"file": file.name}}], limits={"cooldown": "0s", "attempts": "9/1h"})
+        file.write_text(document % ("one", 1) + "---\n" + document % ("two", 1))
+        self.mendd.with_playbooks(playbook)
+        self.assertEqual(h.request(self.mendd.url + "/-/reload", "POST", b"").status, 200)
+        file.write_text(document % ("one", 2) + "kind: twice\n")
+        answer = h.request(self.mendd.url + "/-/reload", "POST", b"")
+        self.assertGreaterEqual(answer.status, 400)
+        self.assertIn("flags.manifest.yaml:5:1: duplicate key", answer.json["error"]["message"])
+        self.finish(outcome="resolved", reason="repaired")
+        self.assertEqual([self.cluster.get(maps + n)["data"] for n in ("one", "two")], 2 * [{"of": "api", "n": "1"}])
+
     def test_what_another_manager_owns_is_left_to_it(self):
         manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "flags"}, "data": {"a": "1"}}
         self.begin([{"action": "resource.apply", "with": {"manifest": manifest}}], READY)
