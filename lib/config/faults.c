@@ -3,14 +3,19 @@
 
 #include "base/alloc.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
 enum { MAX_FAULTS = 100 };
 
+/* Part of it is the file's: it must not steer the terminal of who reads it. */
 static char *located(const struct node *at, const char *fmt, va_list args)
 {
     _cleanup_free_ char *what = xvasprintf(fmt, args);
+    for (char *p = what; *p; p++)
+        if (iscntrl((unsigned char)*p) && *p != '\n')
+            *p = '?';
     if (!at)
         return TAKE_PTR(what);
     if (at->line == 0)

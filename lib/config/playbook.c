@@ -208,6 +208,16 @@ static void check_class(struct loader *l, const struct node *map, const struct p
         faults_warn(l->faults, only, "playbook \"%s\" never runs: the config has no maintenance windows", p->name);
 }
 
+/* A config without `escalation` tells nobody anyway. */
+static void check_severity(struct loader *l, const struct node *map, const struct playbook *p)
+{
+    const struct node *at = node_get(map, "severity");
+    if (!at || !p->severity || !l->config || l->config->escalation.n_policies == 0)
+        return;
+    if (!escalation_policy_of(&l->config->escalation, p->severity))
+        faults_warn(l->faults, at, "nobody is told: escalation has neither \"%s\" nor \"default\"", p->severity);
+}
+
 static bool asks_a_person(const struct playbook *p)
 {
     for (size_t i = 0; i < p->n_rungs; i++)
@@ -231,6 +241,7 @@ static void check_sense(struct loader *l, const struct node *map, const struct p
         faults_add(l->faults, timeout, "run_timeout must be longer than nothing");
     else if (timeout && p->verify.present && p->run_timeout_ms <= p->verify.timeout_ms)
         faults_warn(l->faults, timeout, "run_timeout is not longer than verify.timeout: the proof may be cut short");
+    check_severity(l, map, p);
     if (next && p->still_firing_next_rung && p->n_rungs < 2)
         faults_warn(l->faults, next, "on_still_firing: next_rung, but there is no second rung");
 }

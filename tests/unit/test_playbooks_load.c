@@ -38,9 +38,11 @@ static int setup(void **state)
     (void)state;
     assert_non_null(mkdtemp(folder));
     struct faults f = {0};
-    _cleanup_free_ char *path = write_file("c", "clusters: [{name: prod}]\nvars: {from_config: c, both: config}\n"
-                                                "limits: {cooldown: 7m}\ndefaults: {settle: 3m}\n"
-                                                "receivers: [{name: oncall, slack: {url: \"http://127.0.0.1:1/\"}}]\n");
+    _cleanup_free_ char *path =
+        write_file("c", "clusters: [{name: prod}]\nvars: {from_config: c, both: config}\n"
+                        "limits: {cooldown: 7m}\ndefaults: {settle: 3m}\n"
+                        "receivers: [{name: oncall, slack: {url: \"http://127.0.0.1:1/\"}}]\n"
+                        "escalation: {warning: {notify: [oncall]}, critical: {notify: [oncall]}}\n");
     assert_int_equal(config_load(path, &config, &f), 0);
     unlink(path);
     return 0;
@@ -363,6 +365,26 @@ static void test_rules_between_keys(void **state)
             "5:41: \"verify\" must be a map (key: value), not a single value");
 }
 
+static void warns(const char *text, const char *expected)
+{
+    struct faults f = {0};
+    struct playbook_table *table = load(text, &f);
+    assert_non_null(table);
+    expect_texts(f.warnings, f.n_warnings, (const char *const[]){expected, NULL});
+    faults_clear(&f);
+    playbook_table_free(table);
+}
+
+static void test_a_severity_that_tells_nobody(void **state)
+{
+    (void)state;
+    warns(HEAD TARGET STEPS "  severity: fatal\n",
+          "6:13: nobody is told: escalation has neither \"fatal\" nor \"default\"");
+    warns(HEAD TARGET STEPS "  severity: critical\n", NULL);
+    warns(HEAD TARGET STEPS "  severity: \"a\\eb\"\n",
+          "6:13: nobody is told: escalation has neither \"a?b\" nor \"default\"");
+}
+
 static void test_times_that_contradict(void **state)
 {
     (void)state;
@@ -480,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_receivers_are_looked_up),
         cmocka_unit_test(test_rules_between_keys),
+        cmocka_unit_test(test_a_severity_that_tells_nobody),
         cmocka_unit_test(test_times_that_contradict),
         cmocka_unit_test(test_names_and_matchers),
         cmocka_unit_test(test_warnings),
