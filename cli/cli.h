@@ -33,7 +33,7 @@ struct verb {
 int cli_usage(const struct verb *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* main.c: the verbs by their files */
-extern const struct verb verb_check, verb_plan, verb_test, verb_schema, verb_yaml;
+extern const struct verb verb_check, verb_plan, verb_rbac, verb_test, verb_schema, verb_yaml;
 extern const struct verb verb_actions, verb_fire, verb_playbooks, verb_status, verb_clusters;
 extern const struct verb verb_cancel, verb_pause, verb_resume, verb_reset, verb_replay;
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_check,   &verb_plan,     &verb_test,      &verb_replay, &verb_fire,
-                                           &verb_actions, &verb_cancel,   &verb_pause,     &verb_resume, &verb_reset,
-                                           &verb_status,  &verb_clusters, &verb_playbooks, &verb_schema, &verb_yaml};
+static const struct verb *const verbs[] = {
+    &verb_check, &verb_plan,   &verb_rbac,  &verb_test,   &verb_replay,   &verb_fire,      &verb_actions, &verb_cancel,
+    &verb_pause, &verb_resume, &verb_reset, &verb_status, &verb_clusters, &verb_playbooks, &verb_schema,  &verb_yaml};
 
 enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_VERSION };
 

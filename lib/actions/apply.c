@@ -313,6 +313,43 @@ static const struct param delete_params[] = {
     {0},
 };
 
+static void manifest_rights(const struct rights_in *in, const json_t *m)
+{
+    const char *version = json_text(m, "apiVersion"), *kind = json_text(m, "kind");
+    _cleanup_choices_ struct choices names = rights_choices(in, json_path_text(m, "metadata", "name", NULL));
+    struct rights_what what = {.api_version = version, .kind = kind, .names = &names, .names_create = true};
+    if (!kind || !version) {
+        rights_fault(in, "a manifest without apiVersion and kind: its rights cannot be told");
+        return;
+    }
+    rights_read(in, &what, "get");
+    rights_create(in, &what, true);
+    rights_change(in, &what, "patch");
+    if (json_path(m, "spec", "replicas", NULL))
+        rights_list(in, "HorizontalPodAutoscaler");
+}
+
+static void apply_rights(const struct rights_in *in)
+{
+    const json_t *manifest = json_object_get(in->with, "manifest"), *item;
+    size_t i;
+    if (json_is_object(manifest))
+        manifest_rights(in, manifest);
+    json_array_foreach (manifest, i, item)
+        manifest_rights(in, item);
+}
+
+static void delete_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    rights_read(in, what, "get");
+    rights_change(in, what, "delete");
+}
+
+static void delete_rights(const struct rights_in *in)
+{
+    rights_each_kind(in, NULL, delete_kind);
+}
+
 const struct action action_resource_apply = {
     .name = "resource.apply",
     .class = ACTION_EFFECT,
@@ -320,7 +357,9 @@ const struct action action_resource_apply = {
     .params = apply_params,
     .doc = "makes or changes objects by server-side apply",
     .plan = apply_plan,
+    .rights = apply_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };
 
 const struct action action_resource_delete = {
@@ -330,5 +369,6 @@ const struct action action_resource_delete = {
     .params = delete_params,
     .doc = "deletes one object and what depends on it",
     .plan = delete_plan,
+    .rights = delete_rights,
     .changes_spec = true,
 };

@@ -227,6 +227,36 @@ static const struct param backup_params[] = {
     {0},
 };
 
+void backup_copy_rights(const struct rights_in *in, const char *kind)
+{
+    const struct rights_what copy = {.kind = kind};
+    rights_read(in, &copy, "get");
+    rights_create(in, &copy, false);
+}
+
+static void keep_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    const bool secret = str_eq(what->kind, "Secret");
+    const int to = secret ? BACKUP_SECRET : in->settings->backup.to;
+    const char *kind = to == BACKUP_SECRET ? "Secret" : "ConfigMap";
+    const bool selected = rights_has(in, "selector") && !rights_has(in, "name");
+    rights_read(in, what, selected ? "list" : "get");
+    if (secret && !in->plans_only)
+        rights_read(in, what, "get"); /* what its copy is filled from */
+    if (to == BACKUP_FOLDER)
+        return;
+    backup_copy_rights(in, kind);
+    if (to == BACKUP_SECRET && !in->approved)
+        return;
+    rights_list(in, kind); /* those that are too old */
+    rights_change(in, &(struct rights_what){.kind = kind}, "delete");
+}
+
+static void backup_rights(const struct rights_in *in)
+{
+    rights_each_kind(in, NULL, keep_kind);
+}
+
 const struct action action_backup = {
     .name = "backup",
     .class = ACTION_EFFECT,
@@ -234,4 +264,5 @@ const struct action action_backup = {
     .params = backup_params,
     .doc = "keeps objects as they are, before a later step changes them",
     .plan = backup_plan,
+    .rights = backup_rights,
 };

@@ -20,9 +20,14 @@ int look_for(const struct action_in *in, const char *kind, const char *namespace
 /* POST of a copy of a Secret that was looked at. */
 json_t *secret_copy_effect_new(const struct action_in *in, const struct workload *w, const char *name);
 
+/* What a copy of this kind needs beside the object. */
+void backup_copy_rights(const struct rights_in *in, const char *kind);
+
 /* A change of a Secret's keys, kept in a copy first. `keys` as in `assemble`; `from`: the path that values without a
  * file come from, or NULL. Nothing is planned if all of it is so already. */
 int plan_secret(const struct action_in *in, const struct workload *w, const json_t *keys, const char *from,
                 const char *verb, struct action_plan *plan, struct error *err);
+/* What plan_secret() needs. */
+void secret_change_rights(const struct rights_in *in, const struct choices *names);
 /* -EPERM, -EBUSY: a Secret that mendd leaves alone. */
 int refuse_secret(const struct workload *w, struct error *err);

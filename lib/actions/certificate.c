@@ -47,6 +47,7 @@ static int renew_one(const struct action_in *in, const struct workload *w, struc
     json_t *conditions = conditions_new(w, time_format_seconds(in->now.wall_us, at));
     json_t *body = json_pack("{s:{s:s}, s:{s:O}}", "metadata", "uid", uid, "status", "conditions", conditions);
     json_t *effect = effect_on(in, w, "status", uid, "PATCH", CONTENT_MERGE, body, RECOGNISE_VALUE);
+    json_set_text(effect, "read", w->path); /* it shows the status too, and needs no right of its own */
     effect_change(effect, "/status/conditions", json_path(w->object, "status", "conditions", NULL), conditions);
     effect_irreversible(effect, "a renewal has no inverse: the old certificate is replaced");
     json_object_set_new(effect, "made", json_pack("{s:s}", "renewedAt", at));
@@ -55,10 +56,11 @@ static int renew_one(const struct action_in *in, const struct workload *w, struc
     return 0;
 }
 
+static const char *const renew_kinds[] = {"Certificate", NULL};
+
 static int renew_plan(const struct action_in *in, struct action_plan *ret, struct error *err)
 {
-    static const char *const kinds[] = {"Certificate", NULL};
-    static const struct each_workload each = {.kinds = kinds, .look = true, .one = renew_one};
+    static const struct each_workload each = {.kinds = renew_kinds, .look = true, .one = renew_one};
     return plan_each(in, &each, ret, err);
 }
 
@@ -71,6 +73,19 @@ static const struct param renew_params[] = {
     {0},
 };
 
+static void renew_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    struct rights_what status = *what;
+    status.subresource = "status";
+    rights_change(in, &status, "patch");
+}
+
+static void renew_rights(const struct rights_in *in)
+{
+    rights_look_at_objects(in, renew_kinds);
+    rights_each_kind(in, renew_kinds, renew_kind);
+}
+
 const struct action action_certificate_renew = {
     .name = "certificate.renew",
     .class = ACTION_EFFECT,
@@ -78,4 +93,5 @@ const struct action action_certificate_renew = {
     .params = renew_params,
     .doc = "has cert-manager issue a certificate anew",
     .plan = renew_plan,
+    .rights = renew_rights,
 };

@@ -220,6 +220,19 @@ static const struct param expand_params[] = {
     {0},
 };
 
+static void expand_rights(const struct rights_in *in)
+{
+    const bool named = rights_has(in, "name") || rights_has(in, "selector");
+    _cleanup_choices_ struct choices names =
+        named ? rights_param(in, "name") : rights_target_name(in, "PersistentVolumeClaim");
+    const struct rights_what claim = {.kind = "PersistentVolumeClaim", .names = &names};
+    if (!named && !rights_target_is(in, "PersistentVolumeClaim"))
+        rights_pods(in, "name", NULL); /* whose claims are meant */
+    rights_read(in, &claim, rights_has(in, "selector") && !rights_has(in, "name") ? "list" : "get");
+    rights_read(in, &(struct rights_what){.kind = "StorageClass"}, "get");
+    rights_change(in, &claim, "patch");
+}
+
 const struct action action_pvc_expand = {
     .name = "pvc.expand",
     .class = ACTION_EFFECT,
@@ -227,4 +240,5 @@ const struct action action_pvc_expand = {
     .params = expand_params,
     .doc = "gives volume claims more room, within a maximum",
     .plan = expand_plan,
+    .rights = expand_rights,
 };

@@ -5,6 +5,7 @@
 
 #include "core/pods.h"
 #include "core/registry.h"
+#include "core/rights.h"
 #include "core/workloads.h"
 
 #define CONTENT_MERGE "application/merge-patch+json"

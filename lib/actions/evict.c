@@ -83,6 +83,14 @@ static int evict_plan(const struct action_in *in, struct action_plan *ret, struc
     return 0;
 }
 
+static void evict_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = {0};
+    rights_pods(in, "name", &names);
+    rights_change(in, &(struct rights_what){.kind = "Pod", .subresource = "eviction", .names = &names}, "create");
+    pods_settle_rights(in);
+}
+
 const struct action action_pods_evict = {
     .name = "pods.evict",
     .class = ACTION_EFFECT,
@@ -90,4 +98,5 @@ const struct action action_pods_evict = {
     .params = pods_params,
     .doc = "evicts pods, as their PodDisruptionBudgets allow it, for their controller to replace them",
     .plan = evict_plan,
+    .rights = evict_rights,
 };

@@ -160,12 +160,20 @@ static const struct param logs_params[] = {
     {0},
 };
 
+static void logs_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = {0};
+    rights_pods(in, "name", &names);
+    rights_read(in, &(struct rights_what){.kind = "Pod", .subresource = "log", .names = &names}, "get");
+}
+
 const struct action action_pod_logs = {
     .name = "pod.logs",
     .class = ACTION_EVIDENCE,
     .params = logs_params,
     .doc = "keeps the logs of the target's pods",
     .plan = logs_plan,
+    .rights = logs_rights,
 };
 
 /* ---- pod.describe ---- */
@@ -216,12 +224,19 @@ static const struct param describe_params[] = {
     {0},
 };
 
+static void describe_rights(const struct rights_in *in)
+{
+    rights_pods(in, "name", NULL);
+    rights_list(in, "Event");
+}
+
 const struct action action_pod_describe = {
     .name = "pod.describe",
     .class = ACTION_EVIDENCE,
     .params = describe_params,
     .doc = "keeps the state of the target's pods and their events",
     .plan = describe_plan,
+    .rights = describe_rights,
 };
 
 /* ---- events.list ---- */
@@ -244,10 +259,16 @@ static const struct param events_params[] = {
     {0},
 };
 
+static void events_rights(const struct rights_in *in)
+{
+    rights_list(in, "Event");
+}
+
 const struct action action_events_list = {
     .name = "events.list",
     .class = ACTION_EVIDENCE,
     .params = events_params,
     .doc = "keeps the last 50 events of the target and its pods",
     .plan = events_plan,
+    .rights = events_rights,
 };

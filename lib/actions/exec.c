@@ -70,6 +70,13 @@ static const struct param exec_params[] = {
     {0},
 };
 
+static void exec_rights(const struct rights_in *in)
+{
+    rights_pods(in, "pod", NULL);
+    if (!in->plans_only)
+        rights_exec(in);
+}
+
 const struct action action_exec = {
     .name = "exec",
     .class = ACTION_EFFECT,
@@ -77,6 +84,7 @@ const struct action action_exec = {
     .params = exec_params,
     .doc = "runs a command in a container of the target's pods",
     .plan = exec_plan,
+    .rights = exec_rights,
 };
 
 /* ---- exec.read ---- */
@@ -151,4 +159,5 @@ const struct action action_exec_read = {
     .params = read_params,
     .doc = "keeps what a command prints that only looks",
     .plan = read_plan,
+    .rights = rights_exec,
 };

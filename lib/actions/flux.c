@@ -94,6 +94,11 @@ static const struct param reconcile_params[] = {
     WHICH, {"force", PARAM_BOOL, false, NULL, "a HelmRelease: upgrade even if nothing changed"}, {0}};
 static const struct param suspend_params[] = {WHICH, {0}};
 
+static void flux_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, flux_kinds);
+}
+
 const struct action action_flux_reconcile = {
     .name = "flux.reconcile",
     .class = ACTION_EFFECT,
@@ -101,6 +106,7 @@ const struct action action_flux_reconcile = {
     .params = reconcile_params,
     .doc = "asks Flux to reconcile now",
     .plan = reconcile_plan,
+    .rights = flux_rights,
 };
 const struct action action_flux_suspend = {
     .name = "flux.suspend",
@@ -109,6 +115,7 @@ const struct action action_flux_suspend = {
     .params = suspend_params,
     .doc = "suspends reconciliation until flux.resume",
     .plan = suspend_plan,
+    .rights = flux_rights,
 };
 const struct action action_flux_resume = {
     .name = "flux.resume",
@@ -117,4 +124,5 @@ const struct action action_flux_resume = {
     .params = suspend_params,
     .doc = "lets suspended reconciliation go on",
     .plan = resume_plan,
+    .rights = flux_rights,
 };

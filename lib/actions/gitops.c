@@ -156,6 +156,19 @@ static const struct param suspend_params[] = {
     {0},
 };
 
+/* Who applied the target stands in its labels: any of these, wherever they are kept. */
+static void suspend_rights(const struct rights_in *in)
+{
+    static const char *const appliers[] = {"HelmRelease", "Kustomization", "Application", NULL};
+    static const struct choices everywhere = {.any = true};
+    rights_look_at_objects(in, NULL);
+    for (const char *const *kind = appliers; *kind; kind++) {
+        const struct rights_what what = {.kind = *kind, .namespaces = &everywhere};
+        rights_read(in, &what, "get");
+        rights_change(in, &what, "patch");
+    }
+}
+
 const struct action action_gitops_suspend = {
     .name = "gitops.suspend",
     .class = ACTION_EFFECT,
@@ -163,4 +176,5 @@ const struct action action_gitops_suspend = {
     .params = suspend_params,
     .doc = "suspends what Flux or Argo CD applies the target with, until the run ends",
     .plan = suspend_plan,
+    .rights = suspend_rights,
 };

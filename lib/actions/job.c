@@ -194,6 +194,18 @@ static const struct param from_cronjob_params[] = {
     {0},
 };
 
+static void run_rights(const struct rights_in *in)
+{
+    rights_create(in, &(struct rights_what){.kind = "Job"}, false);
+}
+
+static void from_cronjob_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = rights_param(in, "cronjob");
+    rights_read(in, &(struct rights_what){.kind = "CronJob", .names = &names}, "get");
+    run_rights(in);
+}
+
 const struct action action_job_run = {
     .name = "job.run",
     .class = ACTION_EFFECT,
@@ -201,6 +213,7 @@ const struct action action_job_run = {
     .params = run_params,
     .doc = "runs a command in a pod of its own, once",
     .plan = run_plan,
+    .rights = run_rights,
 };
 
 const struct action action_job_from_cronjob = {
@@ -210,4 +223,5 @@ const struct action action_job_from_cronjob = {
     .params = from_cronjob_params,
     .doc = "runs a CronJob's template now, once",
     .plan = from_cronjob_plan,
+    .rights = from_cronjob_rights,
 };

@@ -272,23 +272,49 @@ static const struct param hpa_params[] = {
     {0},
 };
 
-#define ACTION(id, text, parameters, words, function, of_spec)                                                         \
+static void deployment_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, deployment_only);
+}
+
+static void metadata_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, NULL);
+}
+
+static void keda_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, keda_kinds);
+}
+
+static void hpa_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = rights_param(in, "name");
+    rights_list(in, "HorizontalPodAutoscaler");
+    rights_change(in, &(struct rights_what){.kind = "HorizontalPodAutoscaler", .names = &names}, "patch");
+}
+
+#define ACTION(id, text, parameters, words, function, needs, of_spec)                                                  \
     const struct action id = {.name = text,                                                                            \
                               .class = ACTION_EFFECT,                                                                  \
                               .reversible = true,                                                                      \
                               .params = parameters,                                                                    \
                               .doc = words,                                                                            \
                               .plan = function,                                                                        \
+                              .rights = needs,                                                                         \
                               .changes_spec = of_spec}
 
 ACTION(action_rollout_pause, "rollout.pause", deployment_params, "stops a Deployment's rollout where it is", pause_plan,
-       true);
-ACTION(action_rollout_resume, "rollout.resume", deployment_params, "lets a paused rollout go on", resume_plan, true);
-ACTION(action_hpa_set, "hpa.set", hpa_params, "changes the bounds of a HorizontalPodAutoscaler", hpa_plan, false);
-ACTION(action_resource_annotate, "resource.annotate", annotate_params, "sets or takes away annotations of an object",
-       annotate_plan, false);
-ACTION(action_resource_label, "resource.label", label_params, "sets or takes away labels of an object", label_plan,
+       deployment_rights, true);
+ACTION(action_rollout_resume, "rollout.resume", deployment_params, "lets a paused rollout go on", resume_plan,
+       deployment_rights, true);
+ACTION(action_hpa_set, "hpa.set", hpa_params, "changes the bounds of a HorizontalPodAutoscaler", hpa_plan, hpa_rights,
        false);
-ACTION(action_keda_pause, "keda.pause", keda_params, "pauses a KEDA ScaledJob or ScaledObject", keda_pause_plan, false);
+ACTION(action_resource_annotate, "resource.annotate", annotate_params, "sets or takes away annotations of an object",
+       annotate_plan, metadata_rights, false);
+ACTION(action_resource_label, "resource.label", label_params, "sets or takes away labels of an object", label_plan,
+       metadata_rights, false);
+ACTION(action_keda_pause, "keda.pause", keda_params, "pauses a KEDA ScaledJob or ScaledObject", keda_pause_plan,
+       keda_rights, false);
 ACTION(action_keda_resume, "keda.resume", keda_params, "lets a paused KEDA ScaledJob or ScaledObject go on",
-       keda_resume_plan, false);
+       keda_resume_plan, keda_rights, false);

@@ -272,6 +272,36 @@ static const struct param drain_params[] = {
     {0},
 };
 
+static void node_change(const struct rights_in *in)
+{
+    const bool said = rights_has(in, "name") || rights_has(in, "selector");
+    _cleanup_choices_ struct choices names = said ? rights_param(in, "name") : rights_target_name(in, "Node");
+    const struct rights_what node = {.kind = "Node", .names = &names};
+    rights_read(in, &node, rights_has(in, "selector") && !rights_has(in, "name") ? "list" : "get");
+    rights_change(in, &node, "patch");
+}
+
+static void cordon_rights(const struct rights_in *in)
+{
+    node_change(in);
+    rights_list(in, "Node"); /* how many are left */
+}
+
+/* Pods of any namespace; who stands above each, and its namespace, are asked whether they opted out. */
+static void drain_rights(const struct rights_in *in)
+{
+    static const char *const speak[] = {
+        "Namespace", "ReplicaSet", "Deployment", "StatefulSet", "Job", "ReplicationController", NULL};
+    static const struct choices everywhere = {.any = true};
+    struct rights_what pods = {.kind = "Pod", .namespaces = &everywhere};
+    cordon_rights(in);
+    rights_read(in, &pods, "list");
+    pods.subresource = "eviction";
+    rights_change(in, &pods, "create");
+    for (const char *const *kind = speak; *kind && !in->plans_only; kind++)
+        rights_read(in, &(struct rights_what){.kind = *kind, .namespaces = &everywhere}, "get");
+}
+
 const struct action action_node_cordon = {
     .name = "node.cordon",
     .class = ACTION_EFFECT,
@@ -279,6 +309,7 @@ const struct action action_node_cordon = {
     .params = cordon_params,
     .doc = "lets no new pods onto a node",
     .plan = cordon_plan,
+    .rights = cordon_rights,
 };
 
 const struct action action_node_uncordon = {
@@ -288,6 +319,7 @@ const struct action action_node_uncordon = {
     .params = uncordon_params,
     .doc = "lets pods onto a node again",
     .plan = uncordon_plan,
+    .rights = node_change,
 };
 
 const struct action action_node_drain = {
@@ -297,4 +329,5 @@ const struct action action_node_drain = {
     .params = drain_params,
     .doc = "cordons a node and evicts its pods one by one, as their PodDisruptionBudgets allow it",
     .plan = drain_plan,
+    .rights = drain_rights,
 };

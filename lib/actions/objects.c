@@ -249,6 +249,30 @@ static const struct param switch_params[] = {
     {0},
 };
 
+/* What plan_of_kind() does. */
+static void rights_of_kind(const struct rights_in *in, const char *kind)
+{
+    _cleanup_choices_ struct choices names =
+        rights_has(in, "name") ? rights_param(in, "name") : rights_target_name(in, kind);
+    const struct rights_what what = {.kind = kind, .names = &names};
+    rights_read(in, &what, "get");
+    rights_change(in, &what, "patch");
+}
+
+static void configmap_rights(const struct rights_in *in)
+{
+    rights_of_kind(in, "ConfigMap");
+}
+
+static void switch_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices to = rights_param(in, "to");
+    rights_of_kind(in, "Service");
+    rights_list(in, "Pod");
+    if (rights_has(in, "to"))
+        rights_read(in, &(struct rights_what){.kind = "Deployment", .names = &to}, "get");
+}
+
 const struct action action_configmap_set = {
     .name = "configmap.set",
     .class = ACTION_EFFECT,
@@ -256,6 +280,7 @@ const struct action action_configmap_set = {
     .params = configmap_params,
     .doc = "sets keys of a ConfigMap",
     .plan = configmap_plan,
+    .rights = configmap_rights,
     .changes_spec = true,
 };
 
@@ -266,5 +291,6 @@ const struct action action_service_switch = {
     .params = switch_params,
     .doc = "leads a Service to other pods, if some of them are ready",
     .plan = switch_plan,
+    .rights = switch_rights,
     .changes_spec = true,
 };

@@ -47,6 +47,12 @@ int pods_choose(const struct action_in *in, const char *done, const json_t *pods
     return 0;
 }
 
+void pods_settle_rights(const struct rights_in *in)
+{
+    if (str_eq(json_text(in->with, "only"), "all") && !in->plans_only)
+        rights_list(in, "Pod");
+}
+
 static json_t *delete_effect_new(const struct action_in *in, const json_t *pod, int64_t grace_s)
 {
     const char *namespace = target_namespace(in->target), *uid = object_uid(pod);
@@ -103,6 +109,14 @@ const struct param pods_params[] = {
     {0},
 };
 
+static void delete_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = {0};
+    rights_pods(in, "name", &names);
+    rights_change(in, &(struct rights_what){.kind = "Pod", .names = &names}, "delete");
+    pods_settle_rights(in);
+}
+
 const struct action action_pods_delete = {
     .name = "pods.delete",
     .class = ACTION_EFFECT,
@@ -110,4 +124,5 @@ const struct action action_pods_delete = {
     .params = pods_params,
     .doc = "deletes pods, for their controller to replace them",
     .plan = delete_plan,
+    .rights = delete_rights,
 };

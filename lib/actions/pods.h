@@ -11,6 +11,9 @@ int pods_grace(const struct action_in *in, int64_t *ret_s, struct error *err);
  * "deleted", for the words. */
 int pods_choose(const struct action_in *in, const char *done, const json_t *pods, json_t *chosen, struct error *err);
 
+/* `only: all` waits for the target's pods between two of them. */
+void pods_settle_rights(const struct rights_in *in);
+
 /* The apiVersion of an Eviction, as the server's own discovery says ("policy/v1" since 1.22). The caller frees.
  * -EAGAIN; -ENOENT: it knows no evictions. */
 int eviction_version(const struct action_in *in, char **ret, struct error *err);

@@ -157,6 +157,13 @@ static const struct param quarantine_params[] = {
     {0},
 };
 
+static void quarantine_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = rights_param(in, "name");
+    rights_list(in, "NetworkPolicy");
+    rights_create(in, &(struct rights_what){.kind = "NetworkPolicy", .names = &names}, true);
+}
+
 const struct action action_networkpolicy_quarantine = {
     .name = "networkpolicy.quarantine",
     .class = ACTION_EFFECT,
@@ -164,4 +171,5 @@ const struct action action_networkpolicy_quarantine = {
     .params = quarantine_params,
     .doc = "cuts pods off from the network, in and out",
     .plan = quarantine_plan,
+    .rights = quarantine_rights,
 };

@@ -151,10 +151,28 @@ static const struct param read_params[] = {
     {0},
 };
 
+static void read_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    static const struct choices everywhere = {.any = true};
+    struct rights_what all = *what;
+    if (str_eq(what->kind, "Secret"))
+        return;
+    if (json_bool_or(in->with, "all_namespaces", false))
+        all.namespaces = &everywhere;
+    const bool one = rights_has(in, "name") || !rights_has(in, "kind");
+    rights_read(in, &all, one ? "get" : "list");
+}
+
+static void read_rights(const struct rights_in *in)
+{
+    rights_each_kind(in, NULL, read_kind);
+}
+
 const struct action action_resource_read = {
     .name = "resource.read",
     .class = ACTION_EVIDENCE,
     .params = read_params,
     .doc = "keeps what objects of any kind say of themselves",
     .plan = read_plan,
+    .rights = read_rights,
 };

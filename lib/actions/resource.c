@@ -120,6 +120,19 @@ static const struct param patch_params[] = {
     {0},
 };
 
+static void patch_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    const char *type = json_text_or(in->with, "type", "merge");
+    if (is_scalable(what->kind) && patch_touches(json_object_get(in->with, "patch"), type, "/spec/replicas"))
+        rights_list(in, "HorizontalPodAutoscaler");
+}
+
+static void patch_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, NULL);
+    rights_each_kind(in, NULL, patch_kind);
+}
+
 const struct action action_resource_patch = {
     .name = "resource.patch",
     .class = ACTION_EFFECT,
@@ -127,5 +140,7 @@ const struct action action_resource_patch = {
     .params = patch_params,
     .doc = "patches any object but a Secret",
     .plan = patch_plan,
+    .rights = patch_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };

@@ -224,6 +224,37 @@ static const struct param restore_params[] = {
     {0},
 };
 
+static bool restores_replicas(const char *kind)
+{
+    static const char *const kinds[] = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", NULL};
+    return str_in(kind, kinds);
+}
+
+static void restore_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    const bool secret = str_eq(what->kind, "Secret");
+    const int to = secret ? BACKUP_SECRET : in->settings->backup.to;
+    _cleanup_choices_ struct choices from = rights_param(in, "from");
+    const struct rights_what copy = {.kind = to == BACKUP_SECRET ? "Secret" : "ConfigMap", .names = &from};
+    if (!in->approved)
+        return;
+    rights_read(in, what, "get");
+    if (to != BACKUP_FOLDER)
+        rights_read(in, &copy, "get");
+    rights_create(in, what, !secret);
+    if (secret)
+        secret_change_rights(in, what->names);
+    else
+        rights_change(in, what, "patch");
+    if (restores_replicas(what->kind))
+        rights_list(in, "HorizontalPodAutoscaler");
+}
+
+static void restore_rights(const struct rights_in *in)
+{
+    rights_each_kind(in, NULL, restore_kind);
+}
+
 const struct action action_restore = {
     .name = "restore",
     .class = ACTION_EFFECT,
@@ -231,5 +262,7 @@ const struct action action_restore = {
     .params = restore_params,
     .doc = "puts an object back as a backup has it; only in an approved run",
     .plan = restore_plan,
+    .rights = restore_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };

@@ -64,6 +64,11 @@ static const struct param restart_params[] = {
     {0},
 };
 
+static void restart_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, rollout_kinds);
+}
+
 const struct action action_rollout_restart = {
     .name = "rollout.restart",
     .class = ACTION_EFFECT,
@@ -71,5 +76,7 @@ const struct action action_rollout_restart = {
     .params = restart_params,
     .doc = "restarts all pods of a workload, by its own rollout strategy",
     .plan = restart_plan,
+    .rights = restart_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };

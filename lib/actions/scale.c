@@ -111,10 +111,11 @@ static int scale_one(const struct action_in *in, const struct workload *w, struc
     return 0;
 }
 
+static const char *const scale_kinds[] = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", NULL};
+
 static int scale_plan(const struct action_in *in, struct action_plan *ret, struct error *err)
 {
-    static const char *const kinds[] = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", NULL};
-    static const struct each_workload each = {.kinds = kinds, .look = false, .one = scale_one};
+    static const struct each_workload each = {.kinds = scale_kinds, .look = false, .one = scale_one};
     return plan_each(in, &each, ret, err);
 }
 
@@ -129,6 +130,23 @@ static const struct param scale_params[] = {
     {0},
 };
 
+static void scale_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    struct rights_what scale = *what;
+    scale.subresource = "scale";
+    rights_read(in, what, "get"); /* who owns it */
+    rights_read(in, &scale, "get");
+    rights_change(in, &scale, "patch");
+    if (rights_has(in, "selector") && !rights_has(in, "name"))
+        rights_read(in, what, "list");
+    rights_list(in, "HorizontalPodAutoscaler");
+}
+
+static void scale_rights(const struct rights_in *in)
+{
+    rights_each_kind(in, scale_kinds, scale_kind);
+}
+
 const struct action action_scale = {
     .name = "scale",
     .class = ACTION_EFFECT,
@@ -136,5 +154,6 @@ const struct action action_scale = {
     .params = scale_params,
     .doc = "changes how many replicas a workload has",
     .plan = scale_plan,
+    .rights = scale_rights,
     .changes_spec = true,
 };

@@ -205,6 +205,21 @@ static const struct param set_params[] = {
     {0},
 };
 
+void secret_change_rights(const struct rights_in *in, const struct choices *names)
+{
+    const struct rights_what secret = {.kind = "Secret", .names = names};
+    rights_read(in, &secret, "get");
+    rights_change(in, &secret, "patch");
+    backup_copy_rights(in, "Secret");
+}
+
+static void set_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names =
+        rights_has(in, "name") ? rights_param(in, "name") : rights_target_name(in, "Secret");
+    secret_change_rights(in, &names);
+}
+
 const struct action action_secret_set = {
     .name = "secret.set",
     .class = ACTION_EFFECT,
@@ -212,5 +227,6 @@ const struct action action_secret_set = {
     .params = set_params,
     .doc = "sets keys of a Secret from files, with a copy of it beside it",
     .plan = set_plan,
+    .rights = set_rights,
     .changes_spec = true,
 };

@@ -231,6 +231,11 @@ static const struct param resources_params[] = {
     {0},
 };
 
+static void set_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, rollout_kinds);
+}
+
 const struct action action_set_image = {
     .name = "set.image",
     .class = ACTION_EFFECT,
@@ -238,7 +243,9 @@ const struct action action_set_image = {
     .params = image_params,
     .doc = "changes the image of a container",
     .plan = image_plan,
+    .rights = set_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };
 
 const struct action action_set_resources = {
@@ -248,5 +255,7 @@ const struct action action_set_resources = {
     .params = resources_params,
     .doc = "changes the memory or cpu limit of a container, within a maximum",
     .plan = resources_plan,
+    .rights = set_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };

@@ -180,10 +180,24 @@ static const struct param top_params[] = {
     {0},
 };
 
+static void top_rights(const struct rights_in *in)
+{
+    static const char group[] = "metrics.k8s.io/v1beta1";
+    if (!rights_target_is(in, "Node")) {
+        rights_pods(in, "name", NULL);
+        rights_read(in, &(struct rights_what){.api_version = group, .kind = "PodMetrics"}, "list");
+    }
+    if (!json_bool_or(in->with, "nodes", true) && !rights_target_is(in, "Node"))
+        return;
+    rights_read(in, &(struct rights_what){.api_version = group, .kind = "NodeMetrics"}, "list");
+    rights_list(in, "Node");
+}
+
 const struct action action_metrics_top = {
     .name = "metrics.top",
     .class = ACTION_EVIDENCE,
     .params = top_params,
     .doc = "keeps what the target's pods and their nodes use, beside their limits",
     .plan = top_plan,
+    .rights = top_rights,
 };

@@ -211,6 +211,17 @@ static const struct param undo_params[] = {
     {0},
 };
 
+static void undo_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    rights_list(in, str_eq(what->kind, "Deployment") ? "ReplicaSet" : "ControllerRevision");
+}
+
+static void undo_rights(const struct rights_in *in)
+{
+    rights_patch_objects(in, rollout_kinds);
+    rights_each_kind(in, rollout_kinds, undo_kind);
+}
+
 const struct action action_rollout_undo = {
     .name = "rollout.undo",
     .class = ACTION_EFFECT,
@@ -218,5 +229,7 @@ const struct action action_rollout_undo = {
     .params = undo_params,
     .doc = "takes a workload back to its previous revision",
     .plan = undo_plan,
+    .rights = undo_rights,
     .changes_spec = true,
+    .makes_pods = true,
 };

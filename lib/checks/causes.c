@@ -81,11 +81,17 @@ static const struct param waiting_params[] = {
     {0},
 };
 
+static void waiting_rights(const struct rights_in *in)
+{
+    rights_pods(in, "name", NULL);
+}
+
 const struct check check_pods_none_waiting = {
     .name = "pods.none_waiting",
     .params = waiting_params,
     .doc = "no pod waits for one of these reasons",
     .judge = waiting_judge,
+    .rights = waiting_rights,
 };
 
 /* ---- service.selects, service.port ---- */
@@ -148,6 +154,13 @@ static bool nothing_behind(const struct check_in *in, struct behind *b, struct c
         *ret_answer = check_say(ret, VERDICT_FAIL, "%s selects no pod: its selector is %s%s%s%s", b->label, b->selector,
                                 own ? " (the target's pods: " : "", own ? own : "", own ? ")" : "");
     return true;
+}
+
+static void behind_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = rights_param_or_target(in, "service");
+    rights_read(in, &(struct rights_what){.kind = "Service", .names = &names}, "get");
+    rights_list(in, "Pod");
 }
 
 static int selects_judge(const struct check_in *in, struct check_result *ret)
@@ -242,6 +255,7 @@ const struct check check_service_selects = {
     .params = service_params,
     .doc = "a Service's selector matches pods, ready or not",
     .judge = selects_judge,
+    .rights = behind_rights,
 };
 
 const struct check check_service_port = {
@@ -249,4 +263,5 @@ const struct check check_service_port = {
     .params = service_params,
     .doc = "each port of a Service leads to a port of its pods",
     .judge = port_judge,
+    .rights = behind_rights,
 };

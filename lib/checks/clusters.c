@@ -124,9 +124,15 @@ static const struct param gone_params[] = {
     {0},
 };
 
+static void gone_rights(const struct rights_in *in)
+{
+    rights_list(in, "Pod");
+}
+
 const struct check check_pods_gone = {
     .name = "pods.gone",
     .params = gone_params,
     .doc = "no pod of a namespace runs on a node any more",
     .judge = gone_judge,
+    .rights = gone_rights,
 };

@@ -19,6 +19,11 @@ int check_workloads(const struct check_in *in, const char *const kinds[], struct
     return workloads_find(&q, ret, err);
 }
 
+void check_look_rights(const struct rights_in *in)
+{
+    rights_look_at_objects(in, NULL);
+}
+
 static bool is_about(const json_t *effect, const struct workload *w)
 {
     const json_t *object = json_object_get(effect, "object");

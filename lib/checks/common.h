@@ -4,6 +4,7 @@
 #include "base/strbuf.h"
 #include "core/pods.h"
 #include "core/registry.h"
+#include "core/rights.h"
 #include "core/workloads.h"
 
 /* The verdict for what reading came to: -EAGAIN is handed on; -ENOENT fails (it is known not to be there); anything
@@ -12,6 +13,9 @@ int verdict_for(int r, const struct error *err, struct check_result *ret);
 
 /* The workloads that a check means, looked at; r as workloads_find(). */
 int check_workloads(const struct check_in *in, const char *const kinds[], struct workloads *ret, struct error *err);
+
+/* What it needs, of any kinds. */
+void check_look_rights(const struct rights_in *in);
 
 /* The generation that the run's effects made of this object, 0 if they did not change it. */
 int64_t effect_generation(const struct check_in *in, const struct workload *w);

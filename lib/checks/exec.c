@@ -99,4 +99,5 @@ const struct check check_exec = {
     .params = exec_params,
     .doc = "a command in a container of the target's pods ends as it should",
     .judge = exec_judge,
+    .rights = rights_exec,
 };

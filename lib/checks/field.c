@@ -66,9 +66,22 @@ static const struct param field_params[] = {
     {0},
 };
 
+static void field_kind(const struct rights_in *in, const struct rights_what *what)
+{
+    const bool selected = rights_has(in, "selector") && !rights_has(in, "name");
+    if (!str_eq(what->kind, "Secret"))
+        rights_read(in, what, selected ? "list" : "get");
+}
+
+static void field_rights(const struct rights_in *in)
+{
+    rights_each_kind(in, NULL, field_kind);
+}
+
 const struct check check_field = {
     .name = "field",
     .params = field_params,
     .doc = "a field of an object is as it should be",
     .judge = field_judge,
+    .rights = field_rights,
 };

@@ -68,4 +68,5 @@ const struct check check_flux_ready = {
     .params = ready_params,
     .doc = "a Flux object is reconciled and Ready",
     .judge = ready_judge,
+    .rights = check_look_rights,
 };

@@ -228,9 +228,49 @@ static const struct param http_params[] = {
     {0},
 };
 
+/* The URL's host names the Service (via service), its port is part of the name that RBAC sees: "https:api:8443". */
+static void service_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices urls = rights_param(in, "url"), names = {.any = urls.any}, own = {.any = urls.any};
+    for (size_t i = 0; i < urls.n; i++) {
+        struct url url;
+        if (url_parse(urls.texts[i], &url, NULL) < 0)
+            continue;
+        const size_t n = strcspn(url.host, ".");
+        const char *port = *url.port ? url.port : url.https ? "443" : "80";
+        _cleanup_free_ char *name = xasprintf("%s%.*s:%s", url.https ? "https:" : "", (int)n, url.host, port);
+        _cleanup_free_ char *namespace =
+            url.host[n] ? xstrndup(url.host + n + 1, strcspn(url.host + n + 1, ".")) : NULL;
+        _cleanup_choices_ struct choices target = rights_namespaces(in);
+        choices_add(&names, name);
+        if (namespace)
+            choices_add(&own, namespace);
+        else if (target.any)
+            own.any = true;
+        for (size_t k = 0; !namespace && k < target.n; k++)
+            choices_add(&own, target.texts[k]);
+    }
+    if (own.any)
+        choices_clear(&own), own.any = true;
+    const struct rights_what what = {.kind = "Service", .subresource = "proxy", .namespaces = &own, .names = &names};
+    rights_read(in, &what, "get");
+}
+
+static void http_rights(const struct rights_in *in)
+{
+    const char *via = json_text_or(in->with, "via", "direct");
+    if (str_eq(via, "service"))
+        service_rights(in);
+    if (!str_eq(via, "pod"))
+        return;
+    rights_pods(in, "pod", NULL);
+    rights_read(in, &(struct rights_what){.kind = "Pod", .subresource = "proxy"}, "get");
+}
+
 const struct check check_http = {
     .name = "http",
     .params = http_params,
     .doc = "an HTTP request is answered as it should be",
     .judge = http_judge,
+    .rights = http_rights,
 };

@@ -186,9 +186,18 @@ static const struct param succeeded_params[] = {
     {0},
 };
 
+static void succeeded_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = rights_param(in, "name");
+    rights_read(in, &(struct rights_what){.kind = "Job", .names = &names}, "get");
+    rights_list(in, "Pod"); /* for its last words */
+    rights_read(in, &(struct rights_what){.kind = "Pod", .subresource = "log"}, "get");
+}
+
 const struct check check_job_succeeded = {
     .name = "job.succeeded",
     .params = succeeded_params,
     .doc = "Jobs have completed",
     .judge = succeeded_judge,
+    .rights = succeeded_rights,
 };

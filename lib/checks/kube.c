@@ -50,11 +50,18 @@ static const struct param endpoints_params[] = {
     {0},
 };
 
+static void endpoints_rights(const struct rights_in *in)
+{
+    _cleanup_choices_ struct choices names = rights_param_or_target(in, "service");
+    rights_read(in, &(struct rights_what){.kind = "Endpoints", .names = &names}, "get");
+}
+
 const struct check check_endpoints_ready = {
     .name = "endpoints.ready",
     .params = endpoints_params,
     .doc = "a Service has ready addresses behind it",
     .judge = endpoints_judge,
+    .rights = endpoints_rights,
 };
 
 /* ---- condition ---- */
@@ -120,4 +127,5 @@ const struct check check_condition = {
     .params = condition_params,
     .doc = "an object's status condition says what it should",
     .judge = condition_judge,
+    .rights = check_look_rights,
 };

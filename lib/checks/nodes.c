@@ -73,9 +73,16 @@ static const struct param drained_params[] = {
     {0},
 };
 
+static void drained_rights(const struct rights_in *in)
+{
+    static const struct choices everywhere = {.any = true};
+    rights_read(in, &(struct rights_what){.kind = "Pod", .namespaces = &everywhere}, "list");
+}
+
 const struct check check_node_drained = {
     .name = "node.drained",
     .params = drained_params,
     .doc = "no pod is left on a node but DaemonSets', static and finished ones",
     .judge = drained_judge,
+    .rights = drained_rights,
 };

@@ -89,9 +89,19 @@ static const struct param ready_params[] = {
     {0},
 };
 
+static void ready_rights(const struct rights_in *in)
+{
+    const bool target = rights_target_is(in, "Node") && !rights_has(in, "selector");
+    _cleanup_choices_ struct choices names =
+        rights_has(in, "name") ? rights_param(in, "name") : rights_target_name(in, "Node");
+    const bool one = rights_has(in, "name") || (target && rights_target_is_named(in));
+    rights_read(in, &(struct rights_what){.kind = "Node", .names = &names}, one ? "get" : "list");
+}
+
 const struct check check_nodes_ready = {
     .name = "nodes.ready",
     .params = ready_params,
     .doc = "nodes are Ready and take new pods",
     .judge = ready_judge,
+    .rights = ready_rights,
 };

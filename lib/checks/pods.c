@@ -177,9 +177,30 @@ static const struct param ready_params[] = {
     {0},
 };
 
+/* Of which revision a pod is, once a step may have made a new one. */
+static void revision_rights(const struct rights_in *in, const struct rights_what *what)
+{
+    if (str_eq(what->kind, "Deployment"))
+        rights_list(in, "ReplicaSet");
+    else if (str_eq(what->kind, "DaemonSet"))
+        rights_list(in, "ControllerRevision");
+}
+
+static void ready_rights(const struct rights_in *in)
+{
+    static const char *const revised[] = {"Deployment", "DaemonSet", NULL};
+    rights_pods(in, "name", NULL);
+    if (rights_has(in, "name") || rights_has(in, "selector"))
+        return;
+    rights_look_at_objects(in, NULL);
+    if (rights_makes_pods(in))
+        rights_each_kind(in, revised, revision_rights);
+}
+
 const struct check check_pods_ready = {
     .name = "pods.ready",
     .params = ready_params,
     .doc = "all pods that count are ready, and enough of them",
     .judge = ready_judge,
+    .rights = ready_rights,
 };

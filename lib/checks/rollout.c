@@ -125,11 +125,17 @@ static const struct param rollout_params[] = {
     {0},
 };
 
+static void rollout_rights(const struct rights_in *in)
+{
+    rights_look_at_objects(in, kinds);
+}
+
 const struct check check_rollout_complete = {
     .name = "rollout.complete",
     .params = rollout_params,
     .doc = "the workload runs what its present template says, by kubectl's rules",
     .judge = rollout_judge,
+    .rights = rollout_rights,
 };
 
 /* ---- replicas ---- */
@@ -168,4 +174,5 @@ const struct check check_replicas = {
     .params = replicas_params,
     .doc = "enough replicas of a workload are ready",
     .judge = replicas_judge,
+    .rights = rollout_rights,
 };

@@ -17,12 +17,17 @@ static bool name_matches(const char *pattern, const char *name)
     return strcmp(pattern, name) == 0;
 }
 
-static bool is_protected(const struct core *c, const char *namespace)
+bool namespace_is_protected(const struct settings *s, const char *namespace)
 {
-    for (char **p = c->settings->protected_namespaces; namespace && p && *p; p++)
+    for (char **p = s->protected_namespaces; namespace && p && *p; p++)
         if (name_matches(*p, namespace))
             return true;
     return false;
+}
+
+static bool is_protected(const struct core *c, const char *namespace)
+{
+    return namespace_is_protected(c->settings, namespace);
 }
 
 /* ---- mendd itself ---- */
@@ -159,7 +164,7 @@ int guard_read(struct askset *set, const char *cluster, const char *api_version,
     return answer_error(answer, what, err);
 }
 
-/* One object's annotation. Only the namespace may be unreadable: then it is taken as not annotated. */
+/* One object's annotation. Who may not be asked may have opted out: refused. */
 static enum guard_answer look_in(struct core *c, struct run *run, struct askset *set, const char *cluster,
                                  const char *api_version, const char *kind, const char *namespace, const char *name,
                                  struct guard_result *ret)
@@ -176,7 +181,7 @@ static enum guard_answer look_in(struct core *c, struct run *run, struct askset 
             xasprintf("%s %s is annotated %s=true: mendd leaves it alone", kind, name, c->settings->ignore_annotation));
     if (r == 0)
         return GUARD_PASS;
-    if (is_namespace && (r == -EACCES || r == -ENOENT)) {
+    if (is_namespace && r == -ENOENT) {
         if (!run->namespace_noted)
             core_note(c, run, NOTE_WARN, REASON_NONE, "%s; taken as not annotated with %s", error_message(&err),
                       c->settings->ignore_annotation);

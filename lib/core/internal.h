@@ -403,6 +403,7 @@ enum guard_answer guard_hold(struct guard_result *ret, enum reason reason, const
                              char *message_new);
 enum guard_answer guard_protected(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
 enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);
+bool namespace_is_protected(const struct settings *s, const char *namespace);
 int guard_read(struct askset *set, const char *cluster, const char *api_version, const char *kind,
                const char *namespace, const char *name, const json_t **ret_object, struct error *err);
 enum guard_answer guard_owned(struct core *c, struct run *run, struct askset *set, struct guard_result *ret);

@@ -4,6 +4,7 @@
 #include "base/strbuf.h"
 #include "base/text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,26 @@ static const struct {
     {"ScaledJob", {"keda.sh/v1alpha1", NULL}},
     {"ScaledObject", {"keda.sh/v1alpha1", NULL}},
     {"Certificate", {"cert-manager.io/v1", NULL}},
+};
+
+/* Where only discovery knows the version: what their resources are called, and that they are in no namespace. */
+static const struct {
+    const char *kind, *group, *plural;
+    bool cluster_scoped;
+} named[] = {
+    {"CronJob", "batch", "cronjobs", false},
+    {"PodDisruptionBudget", "policy", "poddisruptionbudgets", false},
+    {"Role", "rbac.authorization.k8s.io", "roles", false},
+    {"RoleBinding", "rbac.authorization.k8s.io", "rolebindings", false},
+    {"ClusterRole", "rbac.authorization.k8s.io", "clusterroles", true},
+    {"ClusterRoleBinding", "rbac.authorization.k8s.io", "clusterrolebindings", true},
+    {"CustomResourceDefinition", "apiextensions.k8s.io", "customresourcedefinitions", true},
+    {"PriorityClass", "scheduling.k8s.io", "priorityclasses", true},
+    {"VolumeAttachment", "storage.k8s.io", "volumeattachments", true},
+    {"ClusterIssuer", "cert-manager.io", "clusterissuers", true},
+    {"GatewayClass", "gateway.networking.k8s.io", "gatewayclasses", true},
+    {"PodMetrics", "metrics.k8s.io", "pods", false},
+    {"NodeMetrics", "metrics.k8s.io", "nodes", true},
 };
 
 const struct kind *kind_known(const char *kind)
@@ -163,6 +184,73 @@ int kind_find(struct asks *a, const char *cluster, const char *api_version, cons
     if (!str_empty(api_version))
         return discover(a, cluster, api_version, kind, ret, err);
     return find_moved(a, cluster, kind, ret, err);
+}
+
+/* As the API machinery guesses it (apimachinery, meta.UnsafeGuessKindToResource), which is also what generators of
+ * custom resources write by default. */
+static char *guessed_plural(const char *kind)
+{
+    static const char *const hissing[] = {"s", "x", "z", "ch", "sh"};
+    _cleanup_free_ char *lower = xstrdup(kind);
+    const size_t n = strlen(lower);
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    for (size_t i = 0; i < ARRAY_SIZE(hissing); i++)
+        if (str_ends(lower, hissing[i]))
+            return xasprintf("%ses", lower);
+    if (n > 1 && lower[n - 1] == 'y' && !strchr("aeiou", lower[n - 2]))
+        return xasprintf("%.*sies", (int)n - 1, lower);
+    return xasprintf("%ss", lower);
+}
+
+static void copy_text(char *to, size_t size, const char *text)
+{
+    const size_t n = strlen(text) < size ? strlen(text) : size - 1;
+    memcpy(to, text, n);
+    to[n] = '\0';
+}
+
+/* The group of a kind that mendd finds by itself (`moved`): that of its first version. */
+static const char *moved_version(const char *kind)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(moved); i++)
+        if (str_eq(moved[i].kind, kind))
+            return moved[i].versions[0];
+    return NULL;
+}
+
+int kind_offline(const char *api_version, const char *kind, struct kind *ret, bool *ret_guessed, struct error *err)
+{
+    const struct kind *k = kind_known(kind);
+    struct kind found;
+    *ret_guessed = false;
+    if (k && (str_empty(api_version) || same_version(k, api_version))) {
+        *ret = *k;
+        return 0;
+    }
+    const char *version = str_empty(api_version) ? moved_version(kind) : api_version;
+    if (!version)
+        return error_set(err, -EINVAL, "kind %.64s is not one that mendd knows by itself: say its apiVersion", kind);
+    int r = split_version(version, &found, err);
+    _cleanup_free_ char *plural = guessed_plural(kind);
+    if (r == 0 && strlen(plural) >= sizeof(found.plural))
+        r = error_set(err, -EINVAL, "'%.80s' is no kind", kind);
+    if (r < 0)
+        return r;
+    const bool same = k && str_eq(k->group, found.group);
+    copy_text(found.kind, sizeof(found.kind), kind);
+    copy_text(found.plural, sizeof(found.plural), same ? k->plural : plural);
+    found.namespaced = !same || k->namespaced;
+    *ret_guessed = !same && !moved_version(kind);
+    for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+        if (!str_eq(named[i].kind, kind) || !str_eq(named[i].group, found.group))
+            continue;
+        copy_text(found.plural, sizeof(found.plural), named[i].plural);
+        found.namespaced = !named[i].cluster_scoped;
+        *ret_guessed = false;
+    }
+    *ret = found;
+    return 0;
 }
 
 static void add_part(struct strbuf *b, const char *part)

@@ -20,6 +20,11 @@ int kind_find(struct asks *a, const char *cluster, const char *api_version, cons
 /* Table only, no asks: NULL if unknown. */
 const struct kind *kind_known(const char *kind);
 
+/* Without a server, for what needs no version (RBAC): group, resource and whether it is in a namespace. The table, else
+ * Kubernetes' own rule for a resource's name, by which a custom resource is taken to be in a namespace (*ret_guessed).
+ * -EINVAL with words: an unknown kind without an apiVersion. */
+int kind_offline(const char *api_version, const char *kind, struct kind *ret, bool *ret_guessed, struct error *err);
+
 /* "/apis/apps/v1/namespaces/shop/deployments/api" + "/" + subresource. name NULL: the collection; namespace NULL: all
  * of them (or cluster-scoped). Every part is percent-encoded. The caller frees. */
 char *kube_path(const struct kind *k, const char *namespace, const char *name, const char *subresource);

@@ -127,6 +127,8 @@ struct action_plan {
 
 void action_plan_clear(struct action_plan *plan);
 
+struct rights_in; /* core/rights.h */
+
 struct action {
     const char *name; /* noun.verb */
     enum action_class class;
@@ -139,6 +141,10 @@ struct action {
      * -EINVAL parameters. */
     int (*plan)(const struct action_in *in, struct action_plan *ret, struct error *err);
     bool changes_spec; /* of a workload: who owns it (GitOps, a custom resource) would revert that */
+    bool makes_pods;   /* it may change a workload's pod template: what is ready is then told by revision */
+    /* Which rights on the Kubernetes API a step with these parameters needs; NULL: none. In the words of core/rights.h.
+     */
+    void (*rights)(const struct rights_in *in);
 };
 
 /* ---- checks ---- */
@@ -173,6 +179,7 @@ struct check {
     /* 0 with a verdict; -EAGAIN: questions were asked. Anything else that goes wrong is a verdict (unknown, with the
      * words). */
     int (*judge)(const struct check_in *in, struct check_result *ret);
+    void (*rights)(const struct rights_in *in); /* as an action's */
 };
 
 const char *verdict_name(enum verdict v);

@@ -38,12 +38,25 @@ static const struct param notify_params[] = {
     {0},
 };
 static const struct param none[] = {{0}};
-static const struct action pods_delete = {"pods.delete", ACTION_EFFECT, false, delete_params, "", no_plan, false};
-static const struct action pod_logs = {"pod.logs", ACTION_EVIDENCE, false, none, "", no_plan, false};
-static const struct action scale = {"scale", ACTION_EFFECT, true, scale_params, "", no_plan, true};
-static const struct action notify = {"notify", ACTION_EFFECT, true, notify_params, "", no_plan, false};
-static const struct check pods_ready = {"pods.ready", none, "", no_judge};
-static const struct check redis = {"redis", redis_params, "", no_judge};
+static const struct action pods_delete = {
+    .name = "pods.delete", .class = ACTION_EFFECT, .params = delete_params, .doc = "", .plan = no_plan};
+static const struct action pod_logs = {
+    .name = "pod.logs", .class = ACTION_EVIDENCE, .params = none, .doc = "", .plan = no_plan};
+static const struct action scale = {.name = "scale",
+                                    .class = ACTION_EFFECT,
+                                    .reversible = true,
+                                    .params = scale_params,
+                                    .doc = "",
+                                    .plan = no_plan,
+                                    .changes_spec = true};
+static const struct action notify = {.name = "notify",
+                                     .class = ACTION_EFFECT,
+                                     .reversible = true,
+                                     .params = notify_params,
+                                     .doc = "",
+                                     .plan = no_plan};
+static const struct check pods_ready = {.name = "pods.ready", .params = none, .doc = "", .judge = no_judge};
+static const struct check redis = {.name = "redis", .params = redis_params, .doc = "", .judge = no_judge};
 static const struct action *const actions[] = {&pod_logs, &pods_delete, &scale, &notify, NULL};
 static const struct check *const checks[] = {&pods_ready, &redis, NULL};
 static const struct registry registry = {actions, checks};

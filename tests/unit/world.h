@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/registry.h"
+#include "rights_judge.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 struct world {
     json_t *answers; /* {path, url or address: answer} */
     json_t *asked;   /* array of texts, in order */
+    json_t *read;    /* those of them that are paths of the API server, since the action or check began */
     struct asks asks;
     int rounds;
     struct target target;
@@ -37,7 +39,7 @@ static inline json_t *J(const char *text)
 
 static inline void world_init(struct world *w, const char *kind, const char *name, const char *selector)
 {
-    *w = (struct world){.answers = json_object(), .asked = json_array()};
+    *w = (struct world){.answers = json_object(), .asked = json_array(), .read = json_array()};
     asks_init(&w->asks);
     w->target = (struct target){.cluster = xstrdup("prod"),
                                 .kind = xstrdup(kind),
@@ -57,6 +59,7 @@ static inline void world_clear(struct world *w)
 {
     json_decref(w->answers);
     json_decref(w->asked);
+    json_decref(w->read);
     asks_clear(&w->asks);
     target_clear(&w->target);
 }
@@ -106,11 +109,38 @@ static inline void world_round(struct world *w)
         _cleanup_free_ char *exec = json_text(q, "pod") ? xasprintf("exec %s", json_text(q, "pod")) : NULL;
         key = key ? key : exec;
         json_array_append_new(w->asked, json_string(key));
+        if (str_eq(json_text(q, "ask"), "kube"))
+            json_array_append_new(w->read, json_string(key));
+        if (exec)
+            json_array_append_new(w->read, json_sprintf("/api/v1/namespaces/%s/pods/%s/exec", json_text(q, "namespace"),
+                                                        json_text(q, "pod")));
         /* "1:/api/v2/alerts": what only that Alertmanager answers */
         _cleanup_free_ char *of_peer = xasprintf("%lld:%s", (long long)json_int_or(q, "peer", -1), key);
         json_t *answer = json_object_get(w->answers, of_peer);
         answer = answer ? answer : json_object_get(w->answers, key);
         asks_answer(&w->asks, q, answer ? json_deep_copy(answer) : J("{'status':404,'body':{'message':'not found'}}"));
+    }
+}
+
+/* What was asked of the API server, and what the effects would send to it. */
+static inline void world_judge_rights(struct world *w, const struct action *a, const struct check *c,
+                                      const json_t *with, const json_t *effects)
+{
+    _cleanup_rights_ struct rights have = {0};
+    size_t i;
+    json_t *item;
+    const char *who = a ? a->name : c->name;
+    rights_of_one(&w->target, a, c, with, &have);
+    json_array_foreach (w->read, i, item)
+        judge_request(&have, who, "GET", json_string_value(item));
+    json_array_foreach (effects, i, item) {
+        const char *method = json_text_or(item, "method", "");
+        if (json_object_get(item, "request") || str_eq(method, "FILE"))
+            continue;
+        judge_request(&have, who, method, json_text_or(item, "path", ""));
+        judge_request(&have, who, "GET", json_text_or(item, "read", ""));
+        if (str_eq(json_path_text(item, "undo", "method", NULL), "DELETE"))
+            judge_request(&have, who, "DELETE", json_text_or(item, "read", ""));
     }
 }
 
@@ -128,10 +158,12 @@ static inline int world_plan(struct world *w, const struct action *a, const char
                                  .n_alertmanagers = 2,
                                  .asks = &w->asks};
     int r;
+    json_array_clear(w->read);
     while ((r = a->plan(&in, plan, err)) == -EAGAIN) {
         assert_true(w->rounds < 10);
         world_round(w);
     }
+    world_judge_rights(w, a, NULL, params, r == 0 ? plan->effects : NULL);
     return r;
 }
 
@@ -196,11 +228,13 @@ static inline enum verdict world_judge(struct world *w, const struct check *c, c
                                 .n_alertmanagers = 2,
                                 .asks = &w->asks};
     struct check_result result = {0};
+    json_array_clear(w->read);
     while (c->judge(&in, &result) == -EAGAIN) {
         assert_true(w->rounds < 10);
         world_round(w);
     }
     const enum verdict v = result.verdict;
+    world_judge_rights(w, NULL, c, params, NULL);
     if (ret_seen)
         *ret_seen = xstrdup(result.seen);
     check_result_clear(&result);
