@@ -126,8 +126,9 @@ const char *decision_of(const struct loaded *l, const json_t *record)
                                         [MODE_AUTO] = "act"};
     const struct playbook *p = playbook_of(l, record);
     const char *reason = json_text(record, "reason");
-    if (p && p->n_rungs > 0 && str_eq(reason, reason_name(REASON_DRY_RUN)))
-        return modes[p->ladder[0].mode];
+    const size_t rung = (size_t)json_int_or(record, "rung", 0); /* the first that would not be passed over */
+    if (p && rung < p->n_rungs && str_eq(reason, reason_name(REASON_DRY_RUN)))
+        return modes[p->ladder[rung].mode];
     if (!reason)
         reason = json_path_text(record, "held", "reason", NULL);
     return reason ? reason : "none";

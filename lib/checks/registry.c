@@ -3,7 +3,7 @@
 extern const struct check check_alert_cleared, check_cluster_active, check_condition, check_dns, check_endpoints_ready,
     check_exec, check_field, check_flux_ready, check_http, check_job_succeeded, check_node_drained, check_nodes_ready,
     check_pods_gone, check_pods_none_waiting, check_pods_ready, check_promql, check_redis, check_replicas,
-    check_rollout_complete, check_service_port, check_service_selects, check_tcp, check_tls;
+    check_rollout_complete, check_service_port, check_service_selects, check_tcp, check_tls, check_volumes_claimed;
 
 const struct check *const all_checks[] = {
     &check_alert_cleared,     /* alert.c */
@@ -29,5 +29,6 @@ const struct check *const all_checks[] = {
     &check_service_selects,   /* causes.c */
     &check_tcp,               /* tcp.c */
     &check_tls,               /* tls.c */
+    &check_volumes_claimed,   /* volumes.c */
     NULL,
 };

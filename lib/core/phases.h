@@ -44,6 +44,7 @@ void step_failed(struct core *c, struct run *run, enum reason reason, const char
 void step_verified(struct core *c, struct run *run);
 bool step_effects_go_on(struct core *c, struct run *run);
 void rung_failed(struct core *c, struct run *run, enum reason reason, const char *message);
+void rung_passed_over(struct core *c, struct run *run); /* none of its steps applies: the next one, or the end */
 /* No further rung: rollback if there is something to undo, then failed and escalated. */
 void run_give_up(struct core *c, struct run *run, enum reason reason, const char *message);
 /* run_send.c */

@@ -61,7 +61,8 @@ static json_t *approval_of(struct run *run)
 static void wait_for_person(struct core *c, struct run *run, const char *hash)
 {
     json_t *a = approval_of(run);
-    bool again = str_eq(json_text(a, "status"), "approved");
+    const char *rung = run->playbook->ladder[run->rung].name;
+    bool again = str_eq(json_text(a, "status"), "approved") && str_eq(json_text(a, "rung"), rung);
     limits_release(c, run);
     if (!run->acted && run->rung == 0) /* nothing was done yet: it begins from the beginning */
         run->began = false;
@@ -71,7 +72,7 @@ static void wait_for_person(struct core *c, struct run *run, const char *hash)
     run->reason = REASON_AWAITING_APPROVAL;
     json_set_text(a, "hash", hash);
     json_set_text(a, "status", "waiting");
-    json_set_text(a, "rung", run->playbook->ladder[run->rung].name);
+    json_set_text(a, "rung", rung);
     record_set_time(a, "expires", c->now.wall_us + run->playbook->approval_expires_ms * USEC_PER_MSEC);
     json_set_text(run->record, "reason", reason_name(run->reason));
     const char *words = again ? "the plan changed after it was approved: the new one waits for a person"

@@ -1,9 +1,12 @@
 /* The plan of the first rung for the record: modes plan and approve, and --dry-run. Nothing is sent but questions. */
 #include "base/alloc.h"
+#include "base/text.h"
 #include "core/internal.h"
 #include "core/redact.h"
 
 #include <errno.h>
+
+static const char SKIPPED[] = "skipped by its condition";
 
 static json_t *plan_of(struct run *run)
 {
@@ -79,23 +82,60 @@ void run_redact_plan(struct run *run)
     json_object_set_new(run->record, "plan", redact_json_new(json_object_get(run->record, "plan")));
 }
 
+static bool all_skipped(const struct run *run)
+{
+    size_t i, skipped = 0;
+    json_t *note;
+    json_array_foreach (json_path(run->record, "plan", "notes", NULL), i, note) {
+        if (str_eq(json_text(note, "note"), SKIPPED))
+            skipped++;
+    }
+    return skipped == run->playbook->ladder[run->rung].n_steps;
+}
+
+/* Of a later rung there may be nothing at all to approve. */
+static void approval_or_none(struct core *c, struct run *run)
+{
+    if (run->rung == 0 || !run->began || run->cleared || !all_skipped(run)) {
+        run_begin_approval(c, run);
+        return;
+    }
+    run->reason = REASON_NONE;
+    json_object_set_new(run->record, "plan", json_null());
+    rung_passed_over(c, run);
+}
+
+/* It would be passed over: the next one is what is planned. */
+static bool plan_next_rung(struct run *run)
+{
+    if (run->rung + 1 >= run->playbook->n_rungs || !all_skipped(run))
+        return false;
+    run->rung++;
+    run->index = 0;
+    json_object_set_new(run->record, "rung", json_integer((json_int_t)run->rung));
+    json_object_set_new(run->record, "plan", json_null());
+    return true;
+}
+
 static bool finish(struct core *c, struct run *run)
 {
     enum reason reason = run->reason;
     const struct rung *rung = &run->playbook->ladder[run->rung];
+    if (reason != REASON_AWAITING_APPROVAL && plan_next_rung(run))
+        return true;
     for (size_t i = 0; i < rung->n_steps; i++)
         plan_checks(run, rung->steps[i].verify);
     plan_checks(run, run->playbook->verify.present ? &run->playbook->verify : NULL);
     run_dirty(c, run);
     size_t n = json_array_size(json_object_get(plan_of(run), "requests"));
-    if (reason != REASON_AWAITING_APPROVAL)
-        run_redact_plan(run);
-    if (reason == REASON_AWAITING_APPROVAL)
-        run_begin_approval(c, run);
-    else
-        run_end(c, run, OUTCOME_SKIPPED, reason, false, "%s: rung \"%s\" would send %zu request%s",
-                reason == REASON_DRY_RUN ? "--dry-run" : "the playbook only plans (mode: plan)",
-                run->playbook->ladder[run->rung].name, n, n == 1 ? "" : "s");
+    if (reason == REASON_AWAITING_APPROVAL) {
+        approval_or_none(c, run);
+        return true;
+    }
+    run_redact_plan(run);
+    run_end(c, run, OUTCOME_SKIPPED, reason, false, "%s: rung \"%s\" would send %zu request%s",
+            reason == REASON_DRY_RUN ? "--dry-run" : "the playbook only plans (mode: plan)",
+            run->playbook->ladder[run->rung].name, n, n == 1 ? "" : "s");
     return true;
 }
 
@@ -114,7 +154,7 @@ bool phase_plan(struct core *c, struct run *run)
         return false;
     int r = go == 0 ? 0 : -EINVAL;
     if (go == 0)
-        plan_note(run, step, "skipped by its condition", false);
+        plan_note(run, step, SKIPPED, false);
     else if (run_expand(run, step->action->params, step->with, step->cluster, &with, &cluster, &err)) {
         _cleanup_free_ char *key = xasprintf("%s/%zu/%zu", run->id, run->rung, run->index);
         struct action_in in = run_action_in(c, run, with, cluster, key, &run->set.asks);

@@ -67,9 +67,41 @@ static void next_step(struct core *c, struct run *run, const char *status, const
     run->phase = PHASE_STEP;
 }
 
+/* Whether the conditions of all its steps have skipped them. */
+static bool nothing_applied(const struct run *run)
+{
+    size_t i, skipped = 0;
+    json_t *step;
+    json_array_foreach (json_object_get(run->record, "steps"), i, step) {
+        if (json_int_or(step, "rung", -1) == (json_int_t)run->rung)
+            skipped += str_eq(json_text(step, "status"), "skipped");
+    }
+    return skipped == run->playbook->ladder[run->rung].n_steps;
+}
+
+void rung_passed_over(struct core *c, struct run *run)
+{
+    _cleanup_free_ char *event = xasprintf("rung \"%s\" is passed over: the conditions of its steps do not hold",
+                                           run->playbook->ladder[run->rung].name);
+    askset_close(c, run, &run->set);
+    record_event(c, run, event);
+    core_note(c, run, NOTE_INFO, REASON_NONE, "%s", event);
+    run->approved = false;
+    if (run->rung + 1 < run->playbook->n_rungs) {
+        run_begin_rung(c, run, run->rung + 1);
+        return;
+    }
+    _cleanup_free_ char *why = xstrdup(run->fail_message ? run->fail_message : event);
+    run_give_up(c, run, run->fail_message ? run->fail_reason : REASON_ACTION_FAILED, why);
+}
+
 bool phase_step(struct core *c, struct run *run)
 {
     if (run->step >= run->playbook->ladder[run->rung].n_steps) {
+        if (run->rung + 1 < run->playbook->n_rungs && !run->cleared && nothing_applied(run)) {
+            rung_passed_over(c, run);
+            return true;
+        }
         run_begin_verify(c, run);
         return true;
     }

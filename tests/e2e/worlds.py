@@ -66,7 +66,11 @@ class Redis(World):
     playbook, alertname, deployment, action = "redis-pod-failure", "RedisDown", "redis", "pods.delete"
 
     def prepare(self):
-        self.cluster.create(h.deployment(self.ns, "redis", 2))
+        redis = h.deployment(self.ns, "redis", 2)
+        redis["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "redis-data"}}]
+        self.cluster.call("POST", f"/api/v1/namespaces/{self.ns}/persistentvolumeclaims", {"metadata": {"name": "redis-data"}, "spec": {
+            "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}})
+        self.cluster.create(redis)
         self.sick = self.spoil_pod({"sim/ready": "never"})
 
     def judge(self, t, record):
@@ -128,7 +132,8 @@ def repair_all(t, cluster, ns):
     redis, web, mendd = t.redis(), t.web(), t.new_mendd()
     am = t.alertmanager(mendd.url + "/webhook")
     mendd.configure(cluster.kubeconfig(mendd.folder / "kubeconfig"), [am], vars={
-        "redis_address": f"127.0.0.1:{redis.port}", "gitea_url": web.url, "raibid_health_url": web.url + "/health"})
+        "redis_address": f"127.0.0.1:{redis.port}", "gitea_url": web.url,
+        "gitea_database_address": f"127.0.0.1:{redis.port}", "raibid_health_url": web.url + "/health"})
     mendd.start()
     cluster.create(h.namespace(ns))
     worlds = [w(cluster, ns) for w in WORLDS]
