@@ -2,6 +2,7 @@
  * with their pod; a hostPath stays on a node that the next pod may not see. */
 #include "base/text.h"
 #include "checks/common.h"
+#include "core/rights.h"
 
 static const char *const kinds[] = {"Deployment", "StatefulSet", "DaemonSet", NULL};
 
@@ -44,9 +45,15 @@ static const struct param claimed_params[] = {
     {0},
 };
 
+static void claimed_rights(const struct rights_in *in)
+{
+    rights_look_at_objects(in, kinds);
+}
+
 const struct check check_volumes_claimed = {
     .name = "volumes.claimed",
     .params = claimed_params,
     .doc = "a workload's pods keep their data on a claim",
     .judge = claimed_judge,
+    .rights = claimed_rights,
 };
