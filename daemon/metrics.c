@@ -61,6 +61,10 @@ static void add_work(struct strbuf *b, const struct engine_stats *st)
     counter(b, "mendd_escalations_total", "Alerts handed to a person.", st->escalations);
     counter(b, "mendd_notices_total", "Tries to tell a receiver something.", st->notices_sent);
     counter(b, "mendd_notices_failed_total", "Of those, the ones that did not get through.", st->notices_failed);
+    counter(b, "mendd_events_written_total", "Kubernetes Events written or raised.", st->events_written);
+    counter(b, "mendd_events_failed_total", "Kubernetes Events that the API server did not take.", st->events_failed);
+    counter(b, "mendd_events_dropped_total", "Kubernetes Events over the limit of their object, not written.",
+            st->events_dropped);
     gauge(b, "mendd_inbox_waiting", "Alerts that wait for the journal or for their decision.",
           (double)st->inbox_waiting);
 }

@@ -30,6 +30,7 @@ static struct config *config_new(void)
     struct config *c = xnew0(struct config);
     c->vars = json_object();
     c->escalate_unmatched = true;
+    c->events = true;
     c->retention_ms = INT64_C(90) * 86400 * MSEC_PER_SEC;
     backup_default(c);
     c->ignore_annotation = xstrdup("mendd.io/ignore");
@@ -157,6 +158,7 @@ void settings_from_config(const struct config *config, struct playbook_table *ta
         .n_windows = config->n_windows,
         .escalation = config->escalation,
         .backup = config->backup,
+        .events = config->events,
         .schedules = config->schedules,
         .n_schedules = config->n_schedules,
         .watched = config->watched,

@@ -2,7 +2,7 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, backup. A key of the
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, backup, events. A key of the
  * design that this version does not act on is a fault that says so: a setting that would be ignored in silence is a
  * trap. */
 #pragma once
@@ -81,6 +81,7 @@ struct config {
     struct token *tokens; /* none: whoever reaches the API may do everything */
     size_t n_tokens;
     struct backup_settings backup;
+    bool events; /* Kubernetes Events on what is acted on; default true */
     char *hash; /* of the loaded bytes: <app>_config_hash */
 };
 

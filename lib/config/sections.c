@@ -123,6 +123,10 @@ const struct key alertmanager_keys[] = {
     {"auth", FORM_MAP, .sub = auth_keys, .read = read_alertmanager_auth, .doc = "how to log in"},
     {0},
 };
+static const struct key events_keys[] = {
+    {"enabled", FORM_BOOL, offsetof(struct config, events), .doc = "default true; never in --dry-run"},
+    {0},
+};
 const struct key prometheus_keys[] = {
     {"url", FORM_URL, offsetof(struct config, prometheus_url), KEY_REQUIRED,
      .doc = "Prometheus, or what speaks its API"},
@@ -245,5 +249,6 @@ const struct key config_keys[] = {
     {"tokens", FORM_LIST, .sub = token_keys, .read = read_tokens,
      .doc = "who may call the API; none: whoever reaches it"},
     {"backup", FORM_MAP, .sub = backup_keys, .read = read_backup, .doc = "where the action backup keeps objects"},
+    {"events", FORM_MAP, .sub = events_keys, .doc = "Kubernetes Events on what mendd acts on, and where it refuses"},
     {0},
 };

@@ -3,7 +3,7 @@
  *   core_handle(core, event, now, out)
  *
  * The shell (lib/engine) does three things with `out`, in this order: it writes `saves` and `inbox_done` to the journal
- * in one transaction, waits for the commit, then sends `outs`. Nothing leaves and nothing shows before its commit; if
+ * in one transaction, waits for the commit, then sends `outs` and tells `cluster_events`. Nothing leaves and nothing shows before its commit; if
  * the commit fails the shell throws the core away and builds a new one from the journal.
  *
  * The core owns its runs, episodes, locks and histories. The same core runs in the daemon, in `mendctl
@@ -126,6 +126,12 @@ struct note { /* for the log: what an operator wants to read as it happens; esca
     char *reason, *alert, *playbook, *target; /* or NULL */
 };
 
+/* For who looks at the object in its cluster (core/cluster_event.h): told after the commit, best effort, no answer. */
+struct cluster_event {
+    char run[27];
+    json_t *what; /* owned by the event */
+};
+
 struct effects {
     struct save *saves;
     size_t n_saves;
@@ -135,6 +141,8 @@ struct effects {
     size_t n_outs;
     struct note *notes;
     size_t n_notes;
+    struct cluster_event *cluster_events;
+    size_t n_cluster_events;
     struct keep *keeps;
     size_t n_keeps;
     struct amend *amends;

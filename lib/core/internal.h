@@ -304,6 +304,7 @@ void core_note(struct core *c, const struct run *run, enum note_level level, enu
     _printf_(5, 6);
 uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct askset *set, json_t *what_new,
                   int64_t timeout_us, bool check);
+void core_cluster_event(struct core *c, const struct run *run, json_t *what_new);
 /* A question of a module; `done` hears the answer once, unless the owner forgets its questions before. */
 void core_ask(struct core *c, json_t *question_new, int64_t timeout_us, ask_done done, void *owner);
 void core_forget_asks(struct core *c, const void *owner);

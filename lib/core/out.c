@@ -23,6 +23,8 @@ void effects_clear(struct effects *e)
         free(e->notes[i].playbook);
         free(e->notes[i].target);
     }
+    for (size_t i = 0; i < e->n_cluster_events; i++)
+        json_decref(e->cluster_events[i].what);
     for (size_t i = 0; i < e->n_keeps; i++) {
         free(e->keeps[i].key);
         json_decref(e->keeps[i].doc);
@@ -34,6 +36,7 @@ void effects_clear(struct effects *e)
         free(e->replies[i].message);
         json_decref(e->replies[i].body);
     }
+    free(e->cluster_events);
     free(e->keeps);
     free(e->amends);
     free(e->replies);
@@ -77,6 +80,15 @@ void core_note(struct core *c, const struct run *run, enum note_level level, enu
     note->alert = xstrdup(record_alertname(run));
     note->playbook = run->playbook ? xstrdup(run->playbook->name) : NULL;
     note->target = run->has_target ? target_describe(&run->target) : NULL;
+}
+
+void core_cluster_event(struct core *c, const struct run *run, json_t *what_new)
+{
+    struct effects *e = c->out;
+    e->cluster_events = grow(e->cluster_events, e->n_cluster_events, sizeof(*e->cluster_events));
+    struct cluster_event *event = &e->cluster_events[e->n_cluster_events++];
+    event->what = what_new;
+    memcpy(event->run, run->id, sizeof(event->run));
 }
 
 uint64_t core_out(struct core *c, struct run *run, enum op_kind kind, struct askset *set, json_t *what_new,

@@ -1,6 +1,7 @@
 /* A run's life: made, advanced by one handler a phase, ended with an outcome and a reason. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/cluster_event.h"
 #include "core/embed.h"
 #include "core/internal.h"
 #include "core/params.h"
@@ -272,6 +273,7 @@ void run_end(struct core *c, struct run *run, enum run_outcome outcome, enum rea
         episodes_bound(c);
     core_note(c, run, outcome == OUTCOME_FAILED ? NOTE_WARN : NOTE_INFO, reason, "%s: %s", run_outcome_name(outcome),
               message);
+    cluster_event_ended(c, run, escalate, message);
     escalation_approval_over(c, run);
     if (escalate)
         run_escalate(c, run, reason, message);

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/text.h"
-#include "core/internal.h"
+#include "core/cluster_event.h"
 
 #include <string.h>
 
@@ -82,6 +82,8 @@ static void wait_for_person(struct core *c, struct run *run, const char *hash)
     run_state_to(c, run, RUN_AWAITING_APPROVAL, "%s", words);
     core_note(c, run, NOTE_WARN, run->reason, "%s (mendctl actions approve %s)", words, run->id);
     escalation_approval(c, run);
+    _cleanup_free_ char *told = xasprintf("%s: mendctl actions approve %s", words, run->id);
+    cluster_event_approval(c, run, told);
 }
 
 /* The plan stands in the record: begin if it is the one that was approved. */

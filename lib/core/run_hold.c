@@ -7,7 +7,7 @@
  * rollback too: then a person is told once that the run stands half-way, and it waits on. */
 #include "base/alloc.h"
 #include "base/text.h"
-#include "core/internal.h"
+#include "core/cluster_event.h"
 
 static void tell_held(struct core *c, struct run *run, const struct guard_result *g)
 {
@@ -89,6 +89,7 @@ static bool too_long(struct core *c, struct run *run, const struct guard_result 
         if (!run->held_told) {
             _cleanup_free_ char *words = xasprintf("half-way for %s: %s", text, g->message);
             run_escalate(c, run, g->reason, words);
+            cluster_event_held(c, run, words);
         }
         run->held_told = true;
         return false;

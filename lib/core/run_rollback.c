@@ -3,7 +3,7 @@
  * when the run ends, however it ends. Each inverse is an effect of its own, journalled and sent like any other. */
 #include "base/alloc.h"
 #include "base/text.h"
-#include "core/internal.h"
+#include "core/cluster_event.h"
 
 void run_begin_rollback(struct core *c, struct run *run)
 {
@@ -61,6 +61,7 @@ static void note_undone(struct core *c, struct run *run, json_t *effect, const c
         json_set_text(effect, "status", "undone");
     record_request(run, effect);
     record_event(c, run, event);
+    cluster_event_undone(c, run, effect, how, message);
 }
 
 bool run_restores_first(struct core *c, struct run *run, enum run_outcome outcome, enum reason reason, bool escalate,

@@ -7,6 +7,7 @@
  * unless the step says that it may be. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "core/cluster_event.h"
 #include "core/exec.h"
 #include "core/foreign.h"
 #include "core/internal.h"
@@ -100,6 +101,8 @@ static void send_now(struct core *c, struct run *run)
     record_request(run, e);
     if (attempts == 1)
         record_event(c, run, what);
+    if (attempts == 1 && !run->rolling)
+        cluster_event_acting(c, run, e);
     core_note(c, run, NOTE_INFO, REASON_NONE, "%s%s", what, attempts > 1 ? " (again)" : "");
     int64_t own_ms = json_int_or(json_object_get(e, effect_is_exec(e) ? "body" : "request"), "timeout_ms", 0);
     int64_t left = run->step_deadline_us - c->now.boot_us;

@@ -119,6 +119,7 @@ struct settings {
     bool escalate_unmatched;      /* unmatched: escalate */
     bool has_prometheus;          /* resolve's default: wait with one, post without */
     int n_alertmanagers;
+    bool events;  /* what is done to an object is told there, as a Kubernetes Event */
     bool dry_run; /* --dry-run: nothing is sent that changes anything */
     struct budget_settings budgets;
     struct breaker_settings breaker;

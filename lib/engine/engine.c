@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ALIVE_US = 10 * 1000000, PRUNE_ROWS = 500, CLOCK_ACCURACY_US = 1000000 };
 static const int64_t PRUNE_EVERY_US = INT64_C(3600) * 1000000, PRUNE_NEXT_US = 100000;
@@ -192,6 +194,19 @@ static void find_self(struct self *self)
     self->node = xstrdup(getenv("NODE_NAME"));
 }
 
+static struct kube_client *find_client(const char *cluster, void *userdata)
+{
+    const char *why = NULL;
+    return clusters_find(((struct engine *)userdata)->clusters, cluster, &why);
+}
+
+static struct cluster_events *new_cluster_events(struct engine *e)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    gethostname(host, sizeof(host) - 1);
+    return cluster_events_new(e->self.pod ? e->self.pod : *host ? host : NULL, find_client, e);
+}
+
 static int start(struct engine *e, struct faults *faults, struct error *err)
 {
     struct loaded loaded;
@@ -206,6 +221,7 @@ static int start(struct engine *e, struct faults *faults, struct error *err)
     if (r >= 0)
         r = parser_new(e->event, &e->parser, err);
     e->shared_reads = shared_reads_new(e->event);
+    e->cluster_events = new_cluster_events(e);
     if (r >= 0)
         r = queue_start(e, err);
     if (r >= 0)
@@ -255,6 +271,7 @@ struct engine *engine_free(struct engine *e)
     command_fail_all(e, "mendd is stopping");
     send_stop(e);
     clusters_free(e->clusters); /* what is in flight answers "cancelled" into a core that no longer listens */
+    cluster_events_free(e->cluster_events);
     prober_free(e->prober);
     notifier_free(e->notifier);
     shared_reads_free(e->shared_reads);

@@ -83,6 +83,7 @@ struct engine_stats {
     int64_t repair_sum_us;
     uint64_t effects_sent, effects_failed, checks, escalations;
     uint64_t notices_sent, notices_failed; /* tries */
+    uint64_t events_written, events_failed, events_dropped; /* Kubernetes Events (engine/cluster_events.h) */
     uint64_t reloads_failed;
     bool last_reload_ok;
     int64_t last_reload_wall_us, start_wall_us;

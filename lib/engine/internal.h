@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "core/alert.h"
+#include "engine/cluster_events.h"
 #include "engine/clusters.h"
 #include "engine/engine.h"
 #include "engine/notify.h"
@@ -47,6 +48,7 @@ struct engine {
     struct clusters *clusters;
     struct prober *prober;
     struct notifier *notifier;
+    struct cluster_events *cluster_events;
     struct self self; /* where mendd runs itself */
     struct shared_reads *shared_reads;
     struct parser *parser;

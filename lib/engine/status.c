@@ -7,7 +7,12 @@
 
 void engine_stats(struct engine *e, struct engine_stats *ret)
 {
+    struct cluster_events_stats events;
+    cluster_events_stats(e->cluster_events, &events);
     *ret = e->stats;
+    ret->events_written = events.written;
+    ret->events_failed = events.failed;
+    ret->events_dropped = events.dropped;
     ret->inbox_waiting = e->queue_len + e->ingest_waiting;
     core_stats(e->core, &ret->core);
     store_stats(e->store, &ret->store);

@@ -108,6 +108,8 @@ static void on_commit(int result, const struct error *err, void *userdata)
             send_out(e, &t->effects[i].outs[k]);
         for (size_t k = 0; k < t->effects[i].n_replies; k++)
             command_answer(e, &t->effects[i].replies[k]);
+        for (size_t k = 0; k < t->effects[i].n_cluster_events; k++)
+            cluster_events_tell(e->cluster_events, t->effects[i].cluster_events[k].what, now_read());
     }
     turn_free(t);
 }
@@ -195,15 +197,17 @@ static void collect(struct engine *e, struct turn *t, struct effects *fx)
         json_object_set_new(t->kept, fx->keeps[i].key, fx->keeps[i].doc ? json_incref(fx->keeps[i].doc) : json_null());
     for (size_t i = 0; i < fx->n_amends; i++)
         json_object_set(t->amended, fx->amends[i].run, fx->amends[i].escalations);
-    if (fx->n_outs || fx->n_notes || fx->n_replies) {
+    if (fx->n_outs || fx->n_notes || fx->n_replies || fx->n_cluster_events) {
         t->effects = xreallocarray(t->effects, t->n_effects + 1, sizeof(*t->effects));
         t->effects[t->n_effects++] = (struct effects){.outs = TAKE_PTR(fx->outs),
                                                       .n_outs = fx->n_outs,
                                                       .notes = TAKE_PTR(fx->notes),
                                                       .n_notes = fx->n_notes,
+                                                      .cluster_events = TAKE_PTR(fx->cluster_events),
+                                                      .n_cluster_events = fx->n_cluster_events,
                                                       .replies = TAKE_PTR(fx->replies),
                                                       .n_replies = fx->n_replies};
-        fx->n_outs = fx->n_notes = fx->n_replies = 0;
+        fx->n_outs = fx->n_notes = fx->n_cluster_events = fx->n_replies = 0;
     }
 }
 

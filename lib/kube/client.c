@@ -1,6 +1,6 @@
 /* Happy path: kube_request_start() queues the call and arms the defer source; its dispatch starts what fits (reads and
- * writes first, in the order they came, then checks up to half of the slots); the answer frees the slot, starts the
- * next and calls back.
+ * writes first, in the order they came, then checks up to half of the slots, then events, two at a time); the answer
+ * frees the slot, starts the next and calls back.
  *
  * Failure modes: 429, and 5xx with Retry-After, wait in `pausing` (without a slot) on a timer of their own and go to
  * the front again; 401 reads the token file again and, if it brought another token, tries once more. A call whose total
@@ -16,6 +16,15 @@
 #include <errno.h>
 #include <string.h>
 
+/* One that runs begins (by 1) or ends (by -1). */
+static void count_running(struct kube_call *call, int by)
+{
+    if (call->class == KUBE_CHECK)
+        call->client->checks_running += (unsigned)by;
+    else if (call->class == KUBE_EVENT)
+        call->client->events_running += (unsigned)by;
+}
+
 static void take_out(struct kube_call *call)
 {
     struct kube_calls *l = call->list;
@@ -24,8 +33,8 @@ static void take_out(struct kube_call *call)
     *(call->prev ? &call->prev->next : &l->first) = call->next;
     *(call->next ? &call->next->prev : &l->last) = call->prev;
     l->n--;
-    if (l == &call->client->running && call->class == KUBE_CHECK)
-        call->client->checks_running--;
+    if (l == &call->client->running)
+        count_running(call, -1);
     call->list = NULL;
     call->prev = call->next = NULL;
 }
@@ -39,13 +48,14 @@ static void put_in(struct kube_calls *l, struct kube_call *call, bool front)
     *(call->prev ? &call->prev->next : &l->first) = call;
     *(call->next ? &call->next->prev : &l->last) = call;
     l->n++;
-    if (l == &call->client->running && call->class == KUBE_CHECK)
-        call->client->checks_running++;
+    if (l == &call->client->running)
+        count_running(call, 1);
 }
 
 static struct kube_calls *queue_of(struct kube_call *call)
 {
-    return call->class == KUBE_CHECK ? &call->client->checks : &call->client->waiting;
+    struct kube_client *c = call->client;
+    return call->class == KUBE_CHECK ? &c->checks : call->class == KUBE_EVENT ? &c->events : &c->waiting;
 }
 
 static void arm(struct kube_client *c)
@@ -177,7 +187,9 @@ static struct kube_call *next_call(const struct kube_client *c)
         return NULL;
     if (c->waiting.first)
         return c->waiting.first;
-    return c->checks_running < KUBE_CHECKS_IN_FLIGHT ? c->checks.first : NULL;
+    if (c->checks.first && c->checks_running < KUBE_CHECKS_IN_FLIGHT)
+        return c->checks.first;
+    return c->events_running < KUBE_EVENTS_IN_FLIGHT ? c->events.first : NULL;
 }
 
 /* One call a dispatch, as its callback may free the client; the source is armed again before. */
@@ -258,6 +270,7 @@ struct kube_client *kube_client_free(struct kube_client *c)
     cancel_all(&c->pausing);
     cancel_all(&c->waiting);
     cancel_all(&c->checks);
+    cancel_all(&c->events);
     sd_event_source_disable_unref(c->defer);
     if (c->token)
         explicit_bzero(c->token, strlen(c->token));
@@ -277,5 +290,5 @@ void kube_client_stats(const struct kube_client *c, struct kube_stats *ret)
 {
     *ret = c->stats;
     ret->in_flight = c->running.n;
-    ret->waiting = c->waiting.n + c->checks.n + c->pausing.n;
+    ret->waiting = c->waiting.n + c->checks.n + c->events.n + c->pausing.n;
 }

@@ -23,7 +23,8 @@ int kube_client_new(sd_event *event, struct kube_config *taken, struct kube_clie
 struct kube_client *kube_client_free(struct kube_client *c); /* outstanding requests answer {"error": "cancelled"} */
 DEFINE_CLEANUP(struct kube_client *, kube_client_free);
 
-enum kube_class { KUBE_READ, KUBE_CHECK, KUBE_WRITE };
+/* KUBE_EVENT: what may as well be lost; behind everything else, 2 at a time. */
+enum kube_class { KUBE_READ, KUBE_CHECK, KUBE_WRITE, KUBE_EVENT };
 
 struct kube_request { /* copied */
     enum kube_class class;

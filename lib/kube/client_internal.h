@@ -11,6 +11,7 @@
 enum {
     KUBE_IN_FLIGHT = 32,
     KUBE_CHECKS_IN_FLIGHT = KUBE_IN_FLIGHT / 2,
+    KUBE_EVENTS_IN_FLIGHT = 2,
     KUBE_RETRIES = 10,
     KUBE_TIMEOUT_MS = 30000,
     KUBE_CONNECT_TIMEOUT_MS = 5000,
@@ -22,7 +23,7 @@ enum {
 
 struct kube_call {
     struct kube_client *client;
-    struct kube_call *prev, *next; /* in `waiting`, `checks`, `running` or `pausing` */
+    struct kube_call *prev, *next; /* in `waiting`, `checks`, `events`, `running` or `pausing` */
     struct kube_calls *list;
     enum kube_class class;
     char *method, *url, *content_type, *body;
@@ -46,8 +47,8 @@ struct kube_client {
     struct kube_config *config;
     struct http_client *http;
     sd_event_source *defer; /* starts what waits */
-    struct kube_calls waiting, checks, running, pausing;
-    unsigned checks_running;
+    struct kube_calls waiting, checks, events, running, pausing;
+    unsigned checks_running, events_running;
     struct kube_exec *execs, *execs_last; /* in the order in which they came */
     unsigned execs_running;
     char *token;

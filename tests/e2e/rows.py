@@ -13,6 +13,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -30,6 +31,7 @@ from scripted import Alertmanager, Http, KubesimServer, Promql, RedisServer, Tls
 CASES = pathlib.Path(os.environ.get("MENDD_CASES", h.ROOT / "tests" / "real" / "cases"))
 PLAYBOOKS = h.ROOT / "playbooks"
 JOBS = int(os.environ.get("MENDD_ROWS_JOBS", "8"))
+EVENTS = re.compile(r"(POST|PATCH) /api/v1/namespaces/[^/]+/events(/|$)")
 KEYS = {"row", "summary", "playbook", "files", "set", "only", "test", "alone", "namespaces", "vars", "config", "options", "env",
         "servers", "setup", "alert", "annotations", "approve", "clears", "story", "expect", "timeout"}
 EXPECT_KEYS = {"alert", "labels", "playbook", "state", "outcome", "reason", "escalated", "rung", "rollback", "message", "requests",
@@ -292,7 +294,7 @@ class Scene:
         told = sorted((r for r in self.ended if r.get("path", "").startswith(("/api/", "/apis/"))
                        and r["method"] != "EXEC"), key=lambda r: r["at"])
         told = without([line_of(r) for r in told], self.elsewhere)
-        seen = self.place.writes(self, told)
+        seen = effects(self.place.writes(self, told))
         if told != seen:
             raise AssertionError(f"{self.case.name}: the records tell of {told}, the API server of {seen}")
 
@@ -310,7 +312,7 @@ class Scene:
             except AssertionError as e:
                 late.append(str(e))
         self.place.leave(self)
-        self.elsewhere = [s.applied() for s in self.servers.values() if isinstance(s, KubesimServer)]
+        self.elsewhere = [effects(s.applied()) for s in self.servers.values() if isinstance(s, KubesimServer)]
         shutil.rmtree(self.folder, ignore_errors=True)
         if late:
             raise AssertionError("; ".join(late))
@@ -318,6 +320,11 @@ class Scene:
 
 def requests_of(record):
     return [r for s in record["steps"] for r in s.get("requests") or []]
+
+
+def effects(lines):
+    """Kubernetes Events tell of effects and are none."""
+    return [line for line in lines if not EVENTS.match(line)]
 
 
 def without(told, elsewhere):

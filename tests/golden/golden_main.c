@@ -16,7 +16,7 @@
  *   until: 1h
  *   expect: {records: [{…a part of the record…}], sent: ["PATCH /apis/…"], reads: 2, posts: 1,
  *            replies: [{status: 200}], notices: [{event: trigger, receiver: pager}], status: {…a part…},
- *            kept: {"escalation/…": {…}}}
+ *            kept: {"escalation/…": {…}}, events: [{reason: Repaired, object: {…}}]}   events: Kubernetes Events
  *
  * In `records` an object is a part (keys that are not named are not looked at), a list is whole. */
 #include "actions/registry.h"
@@ -52,7 +52,7 @@ struct game {
     json_t *saves; /* id -> doc, in order of creation */
     json_t *open;  /* id -> true */
     json_t *kept;  /* key -> document */
-    json_t *replies, *notices;
+    json_t *replies, *notices, *events;
     bool verbose;
 };
 
@@ -114,6 +114,8 @@ static void feed(struct game *g, const struct event *event)
     for (size_t i = 0; i < out.n_notes; i++)
         if (g->verbose)
             printf("%8.3f  %s\n", (double)g->now.boot_us / 1e6, out.notes[i].message);
+    for (size_t i = 0; i < out.n_cluster_events; i++)
+        json_array_append(g->events, out.cluster_events[i].what);
     for (size_t i = 0; i < out.n_outs; i++) {
         const struct out *o = &out.outs[i];
         json_t *answer = o->type == OUT_ASK      ? world_answer_ask(&g->world, o->what)
@@ -340,6 +342,7 @@ static int judge(struct game *g, const json_t *expect)
     _cleanup_json_ json_t *status = core_status_new(g->core, g->now);
     misses += compare(json_object_get(expect, "replies"), g->replies, "replies");
     misses += compare(json_object_get(expect, "notices"), g->notices, "notices");
+    misses += compare(json_object_get(expect, "events"), g->events, "events");
     misses += compare(json_object_get(expect, "status"), status, "status");
     misses += compare(json_object_get(expect, "kept"), g->kept, "kept");
     for (size_t i = 0; i < 2; i++) {
@@ -423,6 +426,7 @@ int main(int argc, char **argv)
     g.kept = json_object();
     g.replies = json_array();
     g.notices = json_array();
+    g.events = json_array();
     load_files(&g, json_object_get(doc, "playbooks"), json_object_get(doc, "config"));
     load_settings(&g, json_object_get(doc, "settings"), json_object_get(doc, "config"));
     add_objects(&g, json_object_get(doc, "objects"));
@@ -445,6 +449,7 @@ int main(int argc, char **argv)
     json_decref(g.kept);
     json_decref(g.replies);
     json_decref(g.notices);
+    json_decref(g.events);
     world_clear(&g.world);
     playbook_table_free(g.table);
     config_free(g.config);

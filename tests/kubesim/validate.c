@@ -161,6 +161,16 @@ static void check_service(struct check *c, const json_t *spec)
         required(c, "spec.ports");
 }
 
+/* Beside its object; in "default" where that has no namespace. */
+static void check_event(struct check *c, const json_t *event)
+{
+    const char *own = json_path_text(event, "metadata", "namespace", NULL);
+    const char *of = json_path_text(event, "involvedObject", "namespace", NULL);
+    if (!str_eq(str_empty(of) ? "default" : of, own))
+        fail_invalid(c->answer, c->kind, c->name, "involvedObject.namespace", "FieldValueInvalid",
+                     "Invalid value: \"%s\": does not match event.namespace", of ? of : "");
+}
+
 static void check_workload(struct check *c, const json_t *object, const json_t *old)
 {
     const json_t *spec = json_object_get(object, "spec");
@@ -195,6 +205,9 @@ bool validate(const struct kind *kind, const json_t *object, const json_t *old, 
         break;
     case KIND_SERVICE:
         check_service(&c, spec);
+        break;
+    case KIND_EVENT:
+        check_event(&c, object);
         break;
     case KIND_CONFIGMAP:
     case KIND_SECRET:
