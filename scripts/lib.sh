@@ -60,9 +60,11 @@ package_set() {
     build) echo gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev \
       libyaml-dev libsystemd-dev libhiredis-dev libsqlite3-dev libpcre2-dev libwslay-dev libcmocka-dev uthash-dev ;;
     demo) echo prometheus-alertmanager curl jq procps ;;
-    test) echo redis-server prometheus prometheus-alertmanager exim4-daemon-light curl jq openssl python3 procps ;;
+    test) echo redis-server prometheus prometheus-alertmanager exim4-daemon-light curl jq openssl python3 python3-yaml \
+      python3-jsonschema procps ;;
     bench) echo webhook wrk kubernetes-client prometheus-alertmanager python3 curl jq procps ;;
-    real) echo etcd-server golang-go dpkg-dev openssl python3 curl redis-server prometheus-alertmanager procps ;;
+    real) echo etcd-server golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev dpkg-dev openssl python3 curl \
+      redis-server prometheus-alertmanager procps ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     kubectl) echo kubernetes-client ;;
     lint) echo clang-format git ;;
