@@ -365,23 +365,24 @@ static void test_rules_between_keys(void **state)
             "5:41: \"verify\" must be a map (key: value), not a single value");
 }
 
-static void warns(const char *text, const char *expected)
+static void warns(const char *text, const char *const *expected)
 {
     struct faults f = {0};
     struct playbook_table *table = load(text, &f);
     assert_non_null(table);
-    expect_texts(f.warnings, f.n_warnings, (const char *const[]){expected, NULL});
+    expect_texts(f.warnings, f.n_warnings, expected);
     faults_clear(&f);
     playbook_table_free(table);
 }
+#define WARNS(text, ...) warns(text, (const char *const[]){__VA_ARGS__, NULL})
 
 static void test_a_severity_that_tells_nobody(void **state)
 {
     (void)state;
-    warns(HEAD TARGET STEPS "  severity: fatal\n",
+    WARNS(HEAD TARGET STEPS "  severity: fatal\n",
           "6:13: nobody is told: escalation has neither \"fatal\" nor \"default\"");
-    warns(HEAD TARGET STEPS "  severity: critical\n", NULL);
-    warns(HEAD TARGET STEPS "  severity: \"a\\eb\"\n",
+    WARNS(HEAD TARGET STEPS "  severity: critical\n", NULL);
+    WARNS(HEAD TARGET STEPS "  severity: \"a\\eb\"\n",
           "6:13: nobody is told: escalation has neither \"a?b\" nor \"default\"");
 }
 
@@ -392,19 +393,11 @@ static void test_times_that_contradict(void **state)
             "7:13: approval.expires must be longer than nothing: nobody could approve in time");
     REFUSES(HEAD TARGET STEPS "  run_timeout: 0s\n", "6:16: run_timeout must be longer than nothing");
     REFUSES(HEAD TARGET STEPS "  limits: {attempts: '7/1h, 3/1d'}\n", "6:22: 7/1h is never reached: 3/1d comes first");
-    struct faults f = {0};
-    struct playbook_table *table =
-        load(HEAD TARGET STEPS "  approval: {expires: 5m}\n  on_still_firing: next_rung\n  run_timeout: 1m\n  verify: "
-                               "{timeout: 60s, checks: [{check: pods.ready}]}\n",
-             &f);
-    assert_non_null(table);
-    expect_texts(
-        f.warnings, f.n_warnings,
-        (const char *const[]){"6:13: nobody is asked: neither the playbook nor a rung has mode approve",
-                              "8:16: run_timeout is not longer than verify.timeout: the proof may be cut short",
-                              "7:20: on_still_firing: next_rung, but there is no second rung", NULL});
-    faults_clear(&f);
-    playbook_table_free(table);
+    WARNS(HEAD TARGET STEPS "  approval: {expires: 5m}\n  on_still_firing: next_rung\n  run_timeout: 1m\n  verify: "
+                            "{timeout: 60s, checks: [{check: pods.ready}]}\n",
+          "6:13: nobody is asked: neither the playbook nor a rung has mode approve",
+          "8:16: run_timeout is not longer than verify.timeout: the proof may be cut short",
+          "7:20: on_still_firing: next_rung, but there is no second rung");
 }
 
 static void test_names_and_matchers(void **state)
@@ -425,32 +418,20 @@ static void test_names_and_matchers(void **state)
 static void test_warnings(void **state)
 {
     (void)state;
-    struct faults f = {0};
-    struct playbook_table *t =
-        load("playbooks:\n"
-             "- {name: a, decision: ignore, reason: r, matchers: ['alertname=~\"X|Y\"']}\n"
-             "- {name: b, decision: ignore, reason: r, matchers: ['alertname=\"X\"', n=m]}\n"
-             "- {name: c, decision: ignore, reason: r, matchers: ['alertname=~\"Y|X\"']}\n"
-             "- {name: d, decision: ignore, reason: r, matchers: ['alertname=~\"Y|Z\"']}\n"
-             "- {name: e, decision: ignore, reason: r, matchers: ['alertname=~\"X.*\"']}\n"
-             "- name: g\n  matchers: [g=h]\n  mode: auto\n" TARGET
-             "  steps: [{action: pods.delete}, {action: pods.delete}, {action: scale, with: {replicas: 1}}]\n"
-             "  verify: {checks: [{check: pods.ready}]}\n",
-             &f);
-    assert_non_null(t);
-    char *first = xasprintf(
+    _cleanup_free_ char *first = xasprintf(
         "3:3: playbook \"b\" can never be reached: \"a\" (%s/p.yaml:2) matches all of its alerts first", folder);
-    char *second = xasprintf(
+    _cleanup_free_ char *second = xasprintf(
         "4:3: playbook \"c\" can never be reached: \"a\" (%s/p.yaml:2) matches all of its alerts first", folder);
-    expect_texts(f.warnings, f.n_warnings,
-                 (const char *const[]){first, second,
-                                       "7:3: playbook \"g\" asks for a rollback, but what pods.delete does cannot be "
-                                       "undone",
-                                       NULL});
-    free(first);
-    free(second);
-    faults_clear(&f);
-    playbook_table_free(t);
+    WARNS("playbooks:\n"
+          "- {name: a, decision: ignore, reason: r, matchers: ['alertname=~\"X|Y\"']}\n"
+          "- {name: b, decision: ignore, reason: r, matchers: ['alertname=\"X\"', n=m]}\n"
+          "- {name: c, decision: ignore, reason: r, matchers: ['alertname=~\"Y|X\"']}\n"
+          "- {name: d, decision: ignore, reason: r, matchers: ['alertname=~\"Y|Z\"']}\n"
+          "- {name: e, decision: ignore, reason: r, matchers: ['alertname=~\"X.*\"']}\n"
+          "- name: g\n  matchers: [g=h]\n  mode: auto\n" TARGET
+          "  steps: [{action: pods.delete}, {action: pods.delete}, {action: scale, with: {replicas: 1}}]\n"
+          "  verify: {checks: [{check: pods.ready}]}\n",
+          first, second, "7:3: playbook \"g\" asks for a rollback, but what pods.delete does cannot be undone");
 }
 
 /* ---- files and folders ---- */
