@@ -5,6 +5,7 @@
  * loaded, the journal opened, unfinished runs resumed, then the door opens and READY=1 is said. At the end the reverse:
  * the door closes first. */
 #include "actions/registry.h"
+#include "activation.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "checks/registry.h"
@@ -146,9 +147,25 @@ static int start(struct daemon *d, const struct options *o, struct error *err)
     const struct web_options web = {.event = d->event,
                                     .engine = d->engine,
                                     .listen_address = o->listen_address,
+                                    .passed_fd = o->passed_fd,
                                     .max_body = o->max_body,
                                     .reload = reload};
     return web_new(&web, &d->web, err);
+}
+
+/* What systemd listens on already wins over --web.listen-address. */
+static int take_socket(struct options *o)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const int r = activation_take(&o->passed_fd, &o->passed_address, &err);
+    if (r < 0)
+        fprintf(stderr, "mendd: %s\n", error_message(&err));
+    if (r <= 0)
+        return r;
+    log_event(LOG_LEVEL_INFO, "taking the socket that was passed, instead of --web.listen-address", "listen",
+              o->passed_address, NULL);
+    o->listen_address = o->passed_address;
+    return 0;
 }
 
 static int run(const struct options *o)
@@ -184,13 +201,15 @@ int main(int argc, char *argv[])
         block_signals();
         raise_file_limit();
         json_object_seed(0);
-        r = listen_address_is_local(o.listen_address) || o.allow_anonymous ? 1 : -EACCES;
-        if (r < 0)
+        r = take_socket(&o);
+        if (r >= 0)
+            r = listen_address_is_local(o.listen_address) || o.allow_anonymous ? 1 : -EACCES;
+        if (r == -EACCES)
             fprintf(stderr,
                     "mendd: --web.listen-address=%s can be reached by others, and mendd speaks no TLS: put a proxy in "
                     "front, or say --web.allow-anonymous\n",
                     o.listen_address);
-        else
+        else if (r > 0)
             r = run(&o);
     } else {
         r = r < 0 ? EXIT_USAGE : EXIT_STOPPED;

@@ -197,7 +197,9 @@ int options_parse(int argc, char *argv[], struct options *ret)
 void options_clear(struct options *o)
 {
     free(o->playbooks);
+    free(o->passed_address);
     o->playbooks = NULL;
+    o->passed_address = NULL;
 }
 
 /* Only a literal address: "127.example.org" is whatever its owner says. */

@@ -41,8 +41,11 @@ int web_new(const struct web_options *options, struct web **ret, struct error *e
     w->engine = options->engine;
     w->max_body = options->max_body;
     w->reload = options->reload;
-    int fd = -1;
-    int r = web_listen(options->listen_address, &fd, &w->unix_path, &w->port, err);
+    int fd = options->passed_fd, r = 0;
+    if (fd > 0)
+        w->port = web_port_of(fd);
+    else
+        r = web_listen(options->listen_address, &fd, &w->unix_path, &w->port, err);
     if (r >= 0)
         r = web_loop_start(w, fd, err);
     if (r < 0) {

@@ -17,6 +17,7 @@ struct web_options {
     sd_event *event;
     struct engine *engine;
     const char *listen_address; /* host:port, [v6]:port, :port (every address), unix:PATH; port 0: any free one */
+    int passed_fd;              /* listens there already, taken (activation.h); 0: none, it binds itself */
     size_t max_body;            /* bytes of a webhook's body */
     int (*reload)(struct engine *engine, struct faults *faults, struct error *err); /* POST /-/reload */
 };

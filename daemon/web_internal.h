@@ -67,6 +67,7 @@ int web_loop_start(struct web *w, int listen_fd, struct error *err);
 void web_loop_stop(struct web *w);
 
 /* ---- web_listen.c ---- */
+int web_port_of(int fd); /* 0: of no TCP socket */
 int web_listen(const char *address, int *ret_fd, char **ret_unix_path, int *ret_port, struct error *err);
 
 /* ---- web_request.c ---- */

@@ -95,11 +95,13 @@ static int bind_one(const struct addrinfo *ai)
     return -1;
 }
 
-static int port_of(int fd)
+int web_port_of(int fd)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
     if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+        return 0;
+    if (addr.ss_family != AF_INET && addr.ss_family != AF_INET6)
         return 0;
     return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
                                             : ((struct sockaddr_in *)&addr)->sin_port);
@@ -127,6 +129,6 @@ int web_listen(const char *address, int *ret_fd, char **ret_unix_path, int *ret_
     if (fd < 0)
         return fail(err, address, "bind");
     *ret_fd = fd;
-    *ret_port = port_of(fd);
+    *ret_port = web_port_of(fd);
     return 0;
 }
