@@ -284,10 +284,7 @@ static int delete_plan(const struct action_in *in, struct action_plan *ret, stru
         plan_note(ret, "%s is %s", w.label, w.object ? "being deleted already" : "not there");
         return 0;
     }
-    const char *uid = object_uid(w.object);
-    json_t *body = json_pack("{s:s, s:s, s:{s:s}, s:s}", "apiVersion", "v1", "kind", "DeleteOptions", "preconditions",
-                             "uid", uid, "propagationPolicy", "Background");
-    json_t *effect = effect_on(in, &w, NULL, uid, "DELETE", "application/json", body, RECOGNISE_UID);
+    json_t *effect = effect_delete_new(in, &w);
     effect_irreversible(effect, "what was deleted does not come back: a backup must be applied");
     plan_effect(ret, effect);
     plan_note(ret, "delete %s and what depends on it", w.label);

@@ -92,22 +92,6 @@ json_t *secret_copy_effect_new(const struct action_in *in, const struct workload
     return effect;
 }
 
-/* As it could be applied again: without what only the server sets. */
-static json_t *manifest_new(const struct workload *w)
-{
-    static const char *const server_side[] = {
-        "uid", "resourceVersion", "generation", "managedFields", "creationTimestamp", "selfLink", "ownerReferences"};
-    _cleanup_free_ char *version = kind_version_text(&w->kind);
-    json_t *copy = json_deep_copy(w->object);
-    json_object_del(copy, "status");
-    for (size_t i = 0; i < ARRAY_SIZE(server_side); i++)
-        json_object_del(json_object_get(copy, "metadata"), server_side[i]);
-    json_object_del(json_path(copy, "metadata", "annotations", NULL), MARK_ANNOTATION);
-    json_set_text(copy, "kind", w->kind.kind); /* an element of a list says neither */
-    json_set_text(copy, "apiVersion", version);
-    return copy;
-}
-
 static json_t *file_effect_new(const struct action_in *in, const struct workload *w, const char *name,
                                json_t *manifest_taken)
 {
@@ -122,7 +106,7 @@ static json_t *file_effect_new(const struct action_in *in, const struct workload
 static int object_effect_new(const struct action_in *in, const struct workload *w, enum backup_to to, const char *name,
                              json_t **ret, struct error *err)
 {
-    json_t *manifest = manifest_new(w);
+    json_t *manifest = object_again_new(w);
     _cleanup_free_ char *text = json_canonical(manifest);
     if (strlen(text) > MANIFEST_MAX) {
         json_decref(manifest);

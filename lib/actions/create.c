@@ -85,3 +85,26 @@ void effect_undo_by_delete(json_t *effect)
     json_object_set_new(effect, "reversible", json_true());
     json_object_set_new(effect, "undo", json_pack("{s:s}", "method", "DELETE"));
 }
+
+json_t *object_again_new(const struct workload *w)
+{
+    static const char *const server_side[] = {
+        "uid", "resourceVersion", "generation", "managedFields", "creationTimestamp", "selfLink", "ownerReferences"};
+    _cleanup_free_ char *version = kind_version_text(&w->kind);
+    json_t *copy = json_deep_copy(w->object);
+    json_object_del(copy, "status");
+    for (size_t i = 0; i < ARRAY_SIZE(server_side); i++)
+        json_object_del(json_object_get(copy, "metadata"), server_side[i]);
+    json_object_del(json_path(copy, "metadata", "annotations", NULL), MARK_ANNOTATION);
+    json_set_text(copy, "kind", w->kind.kind); /* an element of a list says neither */
+    json_set_text(copy, "apiVersion", version);
+    return copy;
+}
+
+json_t *effect_delete_new(const struct action_in *in, const struct workload *w)
+{
+    const char *uid = object_uid(w->object);
+    json_t *body = json_pack("{s:s, s:s, s:{s:s}, s:s}", "apiVersion", "v1", "kind", "DeleteOptions", "preconditions",
+                             "uid", uid, "propagationPolicy", "Background");
+    return effect_on(in, w, NULL, uid, "DELETE", "application/json", body, RECOGNISE_UID);
+}

@@ -12,6 +12,10 @@ void made_mark(const struct action_in *in, const char *kind, const char *name, j
 const char *step_namespace(const struct action_in *in, struct error *err);
 /* POST of an object that bears its name in metadata; marked here. Takes object_new. */
 json_t *effect_create_new(const struct action_in *in, const struct kind *k, const char *namespace, json_t *object_new);
+/* DELETE of an object that was looked at, and no other of its name; what depends on it goes too. */
+json_t *effect_delete_new(const struct action_in *in, const struct workload *w);
+/* An object that was looked at as it could be made again: without what only the server sets. */
+json_t *object_again_new(const struct workload *w);
 /* The inverse is to delete what was made. */
 void effect_undo_by_delete(json_t *effect);
 /* {apiVersion, kind, namespace, name} for an effect on an object whose uid is not known yet. */

@@ -1,6 +1,7 @@
 /* field: one field of any object says what it should: a suspended Kustomization, a phase, a number in a status. For
  * conditions there is `condition`, which also knows whether one is of the object's present state. */
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "checks/common.h"
 
@@ -14,12 +15,23 @@ static char *shown_new(const json_t *value)
     return json_is_string(value) ? xstrdup(json_string_value(value)) : json_compact(value);
 }
 
-static bool is_as_wanted(const json_t *with, const json_t *value)
+/* A time that far ahead: a certificate's notAfter. */
+static bool is_late_enough(const json_t *later_by, const json_t *value, int64_t wall_us)
 {
+    int64_t at_us;
+    return time_parse(json_string_value(value) ? json_string_value(value) : "", &at_us) == 0 &&
+           at_us - wall_us >= json_integer_value(later_by) * USEC_PER_MSEC;
+}
+
+static bool is_as_wanted(const json_t *with, const json_t *value, int64_t wall_us)
+{
+    const json_t *later_by = json_object_get(with, "later_by");
     const json_t *equals = json_object_get(with, "equals"), *at_least = json_object_get(with, "at_least"),
                  *at_most = json_object_get(with, "at_most");
     if (!value || json_is_null(value))
         return false;
+    if (later_by)
+        return is_late_enough(later_by, value, wall_us);
     if (equals) {
         _cleanup_free_ char *have = shown_new(value);
         return str_eq(have, json_string_value(equals));
@@ -48,7 +60,7 @@ static int field_judge(const struct check_in *in, struct check_result *ret)
         const json_t *value = json_pointer(w.items[i].object, pointer);
         _cleanup_free_ char *have = value ? shown_new(value) : NULL;
         words_add(&words, "%s: %s is %.*s", w.items[i].label, pointer, SHOWN_MAX, have ? have : "not there");
-        all = is_as_wanted(in->with, value) && all;
+        all = is_as_wanted(in->with, value, in->now.wall_us) && all;
     }
     return check_say(ret, all ? VERDICT_PASS : VERDICT_FAIL, "%s", strbuf_str(&words));
 }
@@ -63,6 +75,7 @@ static const struct param field_params[] = {
     {"equals", PARAM_TEXT, false, NULL, "what it must be; without any bound it must only be there"},
     {"at_least", PARAM_NUMBER, false, NULL, "a number not below this"},
     {"at_most", PARAM_NUMBER, false, NULL, "a number not above this"},
+    {"later_by", PARAM_DURATION, false, NULL, "a time (RFC 3339) at least this far ahead: a certificate's notAfter"},
     {0},
 };
 

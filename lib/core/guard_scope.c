@@ -283,6 +283,21 @@ static bool named_is_owner(const struct target *t)
     return false;
 }
 
+/* Whether this run has deleted the object itself, to make it again. */
+static bool deleted_by_run(const struct run *run, const struct object_ref *o)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (run->effects, i, e) {
+        const json_t *ref = json_object_get(e, "object");
+        if (str_eq(json_text(e, "method"), "DELETE") && str_eq(json_text(e, "status"), "done") &&
+            str_eq(json_text(ref, "kind"), o->kind) && str_eq(json_text(ref, "name"), o->name) &&
+            str_eq(json_text(ref, "namespace"), o->namespace) && str_eq(cluster_of(run, e), run->target.cluster))
+            return true;
+    }
+    return false;
+}
+
 /* All questions are put before the answers are awaited, so that they travel together. */
 enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset *set, struct guard_result *ret)
 {
@@ -295,6 +310,10 @@ enum guard_answer guard_opted_out(struct core *c, struct run *run, struct askset
     for (size_t i = 0; i < t->n_owners; i++) {
         const struct object_ref *o = &t->owners[i];
         enum guard_answer a = look_at(c, run, set, o->api_version, o->kind, o->namespace, o->name, ret);
+        if (a == GUARD_FINAL && ret->reason == REASON_NO_TARGET && deleted_by_run(run, o)) {
+            guard_result_clear(ret);
+            a = GUARD_PASS;
+        }
         if (a == GUARD_FINAL)
             return a;
         sum = a == GUARD_ASKING ? a : sum;

@@ -38,6 +38,20 @@ static void fields(void **s _unused_)
     world_clear(&w);
 }
 
+static void times(void **s _unused_)
+{
+    struct world w; /* its clock stands at 2026-01-05T10:00:00Z */
+    world_init(&w, "Deployment", "api", "app=api");
+    world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/api",
+               "{'status':{'notAfter':'2026-01-12T10:00:00Z','text':'soon','number':9999999999}}");
+    judged(&w, "{'pointer':'/status/notAfter','later_by':604800000}", VERDICT_PASS, "is 2026-01-12");
+    judged(&w, "{'pointer':'/status/notAfter','later_by':604801000}", VERDICT_FAIL, "is 2026-01-12");
+    judged(&w, "{'pointer':'/status/text','later_by':1000}", VERDICT_FAIL, "is soon");
+    judged(&w, "{'pointer':'/status/number','later_by':1000}", VERDICT_FAIL, "is 9999999999");
+    judged(&w, "{'pointer':'/status/none','later_by':1000}", VERDICT_FAIL, "not there");
+    world_clear(&w);
+}
+
 static void not_looked_at(void **s _unused_)
 {
     struct world w;
@@ -53,6 +67,7 @@ static void not_looked_at(void **s _unused_)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fields), cmocka_unit_test(not_looked_at)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fields), cmocka_unit_test(times),
+                                       cmocka_unit_test(not_looked_at)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

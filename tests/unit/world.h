@@ -226,6 +226,7 @@ static inline enum verdict world_judge(struct world *w, const struct check *c, c
                                 .effects = fx,
                                 .alert = alert,
                                 .n_alertmanagers = 2,
+                                .now = {.wall_us = INT64_C(1767607200) * 1000000},
                                 .asks = &w->asks};
     struct check_result result = {0};
     json_array_clear(w->read);
