@@ -40,8 +40,9 @@ static void fields(void **s _unused_)
 
 static void times(void **s _unused_)
 {
-    struct world w; /* its clock stands at 2026-01-05T10:00:00Z */
+    struct world w;
     world_init(&w, "Deployment", "api", "app=api");
+    w.check_now.wall_us = INT64_C(1767607200) * USEC_PER_SEC; /* 2026-01-05T10:00:00Z */
     world_body(&w, "/apis/apps/v1/namespaces/shop/deployments/api",
                "{'status':{'notAfter':'2026-01-12T10:00:00Z','text':'soon','number':9999999999}}");
     judged(&w, "{'pointer':'/status/notAfter','later_by':604800000}", VERDICT_PASS, "is 2026-01-12");

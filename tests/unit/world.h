@@ -21,6 +21,7 @@ struct world {
     json_t *read;    /* those of them that are paths of the API server, since the action or check began */
     struct asks asks;
     int rounds;
+    struct now check_now;
     struct target target;
 };
 
@@ -226,7 +227,7 @@ static inline enum verdict world_judge(struct world *w, const struct check *c, c
                                 .effects = fx,
                                 .alert = alert,
                                 .n_alertmanagers = 2,
-                                .now = {.wall_us = INT64_C(1767607200) * 1000000},
+                                .now = w->check_now,
                                 .asks = &w->asks};
     struct check_result result = {0};
     json_array_clear(w->read);
