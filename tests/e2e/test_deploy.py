@@ -109,7 +109,7 @@ class Versions(unittest.TestCase):
 
 
 class Image(unittest.TestCase):
-    """What can be said of the Dockerfile without building it."""
+    """What can be said of the Dockerfile without building it; scripts/test --image builds it."""
 
     def setUp(self):
         self.stages = re.split(r"(?m)^FROM ", DOCKERFILE.read_text())[1:]

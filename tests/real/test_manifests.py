@@ -13,6 +13,7 @@ import functools
 import pathlib
 import re
 import sys
+import tempfile
 import unittest
 
 import harness as h
@@ -157,6 +158,27 @@ class Deploy(Applied):
         objects = m.helm("rel", "ops", [EVERYTHING])
         self.judge(objects, "Ingress", "ServiceMonitor", "PodMonitor", "PrometheusRule", *self.BASE)
         self.assertEqual([m.identity(o) for o in objects if o["metadata"].get("namespace") == "mendd"], [], "left in the wrong place")
+
+    def values(self, doc):
+        file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
+        self.addCleanup(file.close)
+        h.json.dump(doc, file)
+        file.flush()
+        return [file.name]
+
+    def test_chart_with_everything_off(self):
+        off = {"enabled": False}
+        objects = m.helm(values=self.values({"networkPolicy": off, "podDisruptionBudget": off, "tests": off, "persistence": off,
+                                             "rbac": {"create": False}, "serviceAccount": {"create": False, "name": "mine"}}))
+        self.judge(objects)
+        self.assertEqual(sorted(o["kind"] for o in objects), ["ConfigMap", "ConfigMap", "Deployment", "Service"])
+
+    def test_chart_says_what_is_missing(self):
+        for doc, words in (({"serviceAccount": {"create": False}}, "serviceAccount.name: which one"),
+                           ({"defaultPlaybooks": False}, "mendd would have nothing to do"),
+                           ({"rbac": {"manifests": "a: ["}}, "rbac.manifests: ")):
+            with self.assertRaisesRegex(AssertionError, words):
+                m.helm(values=self.values(doc))
 
     def test_chart_for_an_old_cluster(self):
         [pdb] = [o for o in m.helm(apis=()) if o["kind"] == "PodDisruptionBudget"]
