@@ -54,6 +54,41 @@ static int env_list(const json_t *map, json_t **ret, struct error *err)
     return 0;
 }
 
+static bool is_host_path(const char *path)
+{
+    return path && *path == '/' && path[1] && !strstr(path, "/../") && !str_ends(path, "/..") && !strstr(path, "//");
+}
+
+/* A path of the node in the container is the node in the container. */
+static int check_host_paths(const struct action_in *in, struct error *err)
+{
+    const char *inside;
+    json_t *path;
+    json_object_foreach (json_object_get(in->with, "host_paths"), inside, path) {
+        if (!is_host_path(inside) || !is_host_path(json_string_value(path)))
+            return error_set(err, -EINVAL, "host_paths: '%.80s: %.80s' are no absolute paths", inside,
+                             json_string_value(path));
+        if (!in->approved)
+            return error_set(err, -EPERM,
+                             "a Job that reaches into its node (%s) is only for a person to allow (mode: approve)",
+                             json_string_value(path));
+    }
+    return 0;
+}
+
+static void add_host_paths(const json_t *paths, json_t *pod_spec)
+{
+    json_t *mounts = json_array(), *volumes = json_array(), *path;
+    const char *inside;
+    json_object_foreach ((json_t *)paths, inside, path) {
+        _cleanup_free_ char *name = xasprintf("host-%zu", json_array_size(volumes));
+        json_array_append_new(mounts, json_pack("{s:s, s:s}", "name", name, "mountPath", inside));
+        json_array_append_new(volumes, json_pack("{s:s, s:{s:O}}", "name", name, "hostPath", "path", path));
+    }
+    json_object_set_new(json_array_get(json_object_get(pod_spec, "containers"), 0), "volumeMounts", mounts);
+    json_object_set_new(pod_spec, "volumes", volumes);
+}
+
 static json_t *container_new(const struct action_in *in, json_t *env)
 {
     json_t *c = json_pack("{s:s, s:s, s:{s:b}}", "name", "job", "image", json_text(in->with, "image"),
@@ -74,6 +109,8 @@ static json_t *pod_spec_new(const struct action_in *in, json_t *env)
     json_set_text(spec, "serviceAccountName", account);
     if (!account)
         json_object_set_new(spec, "automountServiceAccountToken", json_false());
+    if (json_object_size(json_object_get(in->with, "host_paths")) > 0)
+        add_host_paths(json_object_get(in->with, "host_paths"), spec);
     json_set_text(spec, "nodeName", node); /* past the scheduler: a cordoned node can be worked on too */
     return spec;
 }
@@ -87,6 +124,8 @@ static int run_plan(const struct action_in *in, struct action_plan *ret, struct 
     if (!is_image(image))
         return error_set(err, -EINVAL, "'%.80s' is no image reference", image ? image : "");
     int r = env_list(json_object_get(in->with, "env"), &env, err);
+    if (r == 0)
+        r = check_host_paths(in, err);
     if (r < 0)
         return r;
     _cleanup_free_ char *name = made_name_new(in);
@@ -184,6 +223,8 @@ static const struct param run_params[] = {
     {"timeout", PARAM_DURATION, false, NULL, "the Job is stopped after this long (10m)"},
     {"service_account", PARAM_NAME, false, NULL, "its account; by default it gets no token of the cluster"},
     {"namespace", PARAM_NAME, false, NULL, "the target's by default"},
+    {"host_paths", PARAM_FILES, false, NULL,
+     "{path in the container: path on the node}, mounted; only in an approved run, and no templates"},
     {0},
 };
 

@@ -58,6 +58,32 @@ static void a_job_of_its_own(void **s _unused_)
     world_clear(&w);
 }
 
+#define SOCKET "'host_paths':{'/run/docker.sock':'/var/run/docker.sock'}"
+
+static void the_node_only_with_a_persons_yes(void **s _unused_)
+{
+    static const char *const odd[] = {"'run':'/x'", "'/a':'x'",         "'/':'/x'",
+                                      "'/a':'/'",   "'/a':'/x/../etc'", "'/a':'/x/..'"};
+    struct world w;
+    struct action_plan plan = {0};
+    world_init(&w, "Deployment", "api", "app=api");
+    world_expect(&w, &action_job_run, "{'image':'a'," SOCKET "}", -EPERM, "only for a person to allow", &plan);
+    for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+        _cleanup_free_ char *with = xasprintf("{'image':'a','host_paths':{%s}}", odd[i]);
+        world_expect(&w, &action_job_run, with, -EINVAL, "no absolute paths", &plan);
+    }
+    _cleanup_json_ json_t *with = J("{'image':'a'," SOCKET "}");
+    const struct action_in in = {
+        .target = &w.target, .with = with, .key = "run/2/0", .asks = &w.asks, .approved = true};
+    assert_int_equal(action_job_run.plan(&in, &plan, NULL), 0);
+    const json_t *spec = json_path(job_of(&plan), "spec", "template", "spec", NULL);
+    assert_json(json_object_get(spec, "volumes"), "[{'name':'host-0','hostPath':{'path':'/var/run/docker.sock'}}]");
+    assert_json(json_object_get(json_array_get(json_object_get(spec, "containers"), 0), "volumeMounts"),
+                "[{'name':'host-0','mountPath':'/run/docker.sock'}]");
+    action_plan_clear(&plan);
+    world_clear(&w);
+}
+
 static void a_job_without_a_namespace(void **s _unused_)
 {
     struct world w;
@@ -196,9 +222,13 @@ static void its_last_words(void **s _unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_job_of_its_own), cmocka_unit_test(a_job_without_a_namespace),
-        cmocka_unit_test(names_stay_names), cmocka_unit_test(from_a_cronjob),
-        cmocka_unit_test(how_it_ended),     cmocka_unit_test(where_it_was_made),
+        cmocka_unit_test(a_job_of_its_own),
+        cmocka_unit_test(the_node_only_with_a_persons_yes),
+        cmocka_unit_test(a_job_without_a_namespace),
+        cmocka_unit_test(names_stay_names),
+        cmocka_unit_test(from_a_cronjob),
+        cmocka_unit_test(how_it_ended),
+        cmocka_unit_test(where_it_was_made),
         cmocka_unit_test(its_last_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
