@@ -85,6 +85,8 @@ static int run(struct cli *cli, int argc, char *argv[])
     struct faults none = {0};
     if (!loaded.config) /* the playbooks' own faults are wanted all the same */
         config_load(NULL, &builtin, &none);
+    if (cli_feature_command)
+        config_enable(loaded.config ? loaded.config : builtin, "command");
     playbooks_load(paths, loaded.config ? loaded.config : builtin, &cli_registry, &loaded.table, &faults);
     print_faults(cli, &faults, loaded.table ? loaded.table->n : 0);
     return faults.n ? EXIT_NO : EXIT_OK;

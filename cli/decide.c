@@ -15,6 +15,8 @@ enum { MAX_TURNS = 10000 };
 
 const struct registry cli_registry = {.actions = all_actions, .checks = all_checks};
 
+bool cli_feature_command;
+
 void loaded_clear(struct loaded *l)
 {
     playbook_table_free(l->table);
@@ -25,6 +27,8 @@ int load_all(const char *config_file, const char *const *playbooks, bool warning
 {
     _cleanup_(faults_clear) struct faults faults = {0};
     int r = config_load(config_file, &ret->config, &faults);
+    if (r == 0 && cli_feature_command)
+        config_enable(ret->config, "command");
     if (r == 0)
         r = playbooks_load(playbooks, ret->config, &cli_registry, &ret->table, &faults);
     for (size_t i = 0; i < faults.n; i++)

@@ -12,6 +12,7 @@ struct loaded {
     struct playbook_table *table;
 };
 void loaded_clear(struct loaded *l);
+extern bool cli_feature_command; /* --enable-feature=command: set once, by main.c */
 /* Prints faults (and warnings, if asked) on stderr. 0 or a negative errno. */
 int load_all(const char *config_file, const char *const *playbooks, bool warnings, struct loaded *ret);
 

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config/config.h"
+#include "decide.h"
 
 #include <curl/curl.h>
 #include <getopt.h>
@@ -15,13 +17,14 @@ static const struct verb *const verbs[] = {
     &verb_check, &verb_plan,   &verb_rbac,  &verb_test,   &verb_replay,   &verb_fire,      &verb_actions, &verb_cancel,
     &verb_pause, &verb_resume, &verb_reset, &verb_status, &verb_clusters, &verb_playbooks, &verb_schema,  &verb_yaml};
 
-enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_VERSION };
+enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_FEATURE, OPT_VERSION };
 
 static const struct option global_options[] = {
     {"url", required_argument, NULL, OPT_URL},
     {"token-file", required_argument, NULL, OPT_TOKEN},
     {"config.file", required_argument, NULL, OPT_CONFIG},
     {"playbooks", required_argument, NULL, OPT_PLAYBOOKS},
+    {"enable-feature", required_argument, NULL, OPT_FEATURE},
     {"output", required_argument, NULL, 'o'},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -41,6 +44,7 @@ static void print_help(FILE *f)
           "      --token-file=FILE    bearer token for mendd\n"
           "      --config.file=FILE   mendd's configuration, for the verbs that need no daemon\n"
           "      --playbooks=PATH     playbooks, for the verbs that need no daemon; may be given several times\n"
+          "      --enable-feature=command   playbooks may hold command.run, as in a mendd with that flag\n"
           "  -o, --output=FORMAT      table, wide, json, yaml (default: table on a terminal, json in a pipe)\n"
           "      --version            print the version\n"
           "  -h, --help               this text; mendctl VERB --help for a verb's\n"
@@ -113,6 +117,13 @@ static int set_option(struct cli *cli, int option)
         return -1;
     case OPT_PLAYBOOKS:
         add_playbooks(cli, optarg);
+        return -1;
+    case OPT_FEATURE:
+        if (!feature_exists(optarg)) {
+            fprintf(stderr, "mendctl: --enable-feature=%s: there is no such feature (command)\n", optarg);
+            return EXIT_USAGE;
+        }
+        cli_feature_command = true;
         return -1;
     case 'o':
         return set_output(cli, optarg) ? -1 : EXIT_USAGE;

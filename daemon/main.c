@@ -123,6 +123,7 @@ static int start_engine(struct daemon *d, const struct options *o, struct error 
                                            .max_body = o->max_body,
                                            .external_url = o->external_url,
                                            .dry_run = o->dry_run,
+                                           .feature_command = o->feature_command,
                                            .registry = &registry};
     struct faults faults = {0};
     int r = engine_new(&options, &d->engine, &faults, err);

@@ -66,6 +66,7 @@ static const char help[] =
     "      --web.external-url=URL      where people reach mendd, for the links in notices\n"
     "      --web.max-body=SIZE         largest webhook: bytes, or with KiB, MiB (default 8MiB)\n"
     "      --dry-run                   decide and plan everything, change nothing\n"
+    "      --enable-feature=command    playbooks may run programs on this host (command.run)\n"
     "      --log.level=LEVEL           debug, info, warn, error (default info)\n"
     "      --log.format=FORMAT         auto, logfmt, json, journal (default auto)\n"
     "      --version                   print the version\n"
@@ -154,7 +155,10 @@ static int set_option(struct options *o, int option, const char *value)
         return usage("--web.config.file=%s: TLS and users are not available in this version; put a proxy in front",
                      value);
     case OPT_FEATURE:
-        return usage("--enable-feature: this version has no feature '%s'", value);
+        if (!feature_exists(value))
+            return usage("--enable-feature: there is no feature '%s' (command)", value);
+        o->feature_command = true;
+        return 1;
     case OPT_VERSION:
         puts("mendd " MENDD_VERSION);
         return 0;

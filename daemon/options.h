@@ -1,5 +1,6 @@
 /* mendd's command line, in Prometheus' style: --name=value or --name value. Strings point into argv or are static;
- * nothing to free but `playbooks` and `passed_address`. Faults go to stderr with a hint; the exit code for them is 2. */
+ * nothing to free but `playbooks` and `passed_address`. Faults go to stderr with a hint; the exit code for them is 2.
+ */
 #pragma once
 
 #include "base/log.h"
@@ -11,13 +12,14 @@ struct options {
     const char *config_file; /* NULL: none */
     const char **playbooks;  /* NULL-terminated */
     const char *listen_address, *storage_path;
-    char *passed_address; /* of the socket that was passed (activation.h): listen_address then; owned */
-    int passed_fd;        /* that socket; 0: none */
+    char *passed_address;     /* of the socket that was passed (activation.h): listen_address then; owned */
+    int passed_fd;            /* that socket; 0: none */
     const char *external_url; /* or NULL */
     size_t max_body;
     enum log_level log_level;
     enum log_format log_format;
     bool dry_run, allow_anonymous;
+    bool feature_command; /* --enable-feature=command */
 };
 
 /* 1: go on; 0: --help or --version was answered; -EINVAL: said on stderr. */

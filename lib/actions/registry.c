@@ -1,6 +1,6 @@
 #include "actions/registry.h"
 
-extern const struct action action_backup, action_certificate_reissue, action_certificate_renew, action_cluster_read,
+extern const struct action action_backup, action_certificate_reissue, action_certificate_renew, action_cluster_read, action_command_run,
     action_configmap_set, action_events_list, action_exec, action_exec_read, action_flux_reconcile, action_flux_resume,
     action_flux_suspend, action_gitops_suspend, action_hpa_set, action_http_read, action_http_request,
     action_job_from_cronjob, action_job_run, action_keda_pause, action_keda_resume, action_metrics_top,
@@ -16,6 +16,7 @@ const struct action *const all_actions[] = {
     &action_certificate_reissue,      /* certificate.c */
     &action_certificate_renew,        /* certificate.c */
     &action_cluster_read,             /* clusters.c */
+    &action_command_run,              /* command.c */
     &action_configmap_set,            /* objects.c */
     &action_events_list,              /* evidence.c */
     &action_exec,                     /* exec.c */

@@ -85,6 +85,22 @@ struct config *config_free(struct config *c)
     return NULL;
 }
 
+bool feature_exists(const char *name)
+{
+    return str_eq(name, "command");
+}
+
+void config_enable(struct config *c, const char *feature)
+{
+    if (str_eq(feature, "command"))
+        c->feature_command = true;
+}
+
+bool config_has_feature(const struct config *c, const char *feature)
+{
+    return str_eq(feature, "command") && c->feature_command;
+}
+
 static void set_default_cluster(struct config *c)
 {
     const char *token = "/var/run/secrets/kubernetes.io/serviceaccount/token";

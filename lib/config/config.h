@@ -2,9 +2,9 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, backup, events. A key of the
- * design that this version does not act on is a fault that says so: a setting that would be ignored in silence is a
- * trap. */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, backup, events. A key
+ * of the design that this version does not act on is a fault that says so: a setting that would be ignored in silence
+ * is a trap. */
 #pragma once
 
 #include "base/json.h"
@@ -81,8 +81,9 @@ struct config {
     struct token *tokens; /* none: whoever reaches the API may do everything */
     size_t n_tokens;
     struct backup_settings backup;
-    bool events; /* Kubernetes Events on what is acted on; default true */
-    char *hash; /* of the loaded bytes: <app>_config_hash */
+    bool events;          /* Kubernetes Events on what is acted on; default true */
+    bool feature_command; /* --enable-feature=command; not of the file: config_enable() */
+    char *hash;           /* of the loaded bytes: <app>_config_hash */
 };
 
 struct config *config_free(struct config *c);
@@ -91,6 +92,10 @@ DEFINE_CLEANUP(struct config *, config_free);
 /* path NULL: an empty configuration (all defaults; one cluster "default": in-cluster if the files are there, else the
  * kubeconfig). On faults returns -EINVAL, having added every one of them. */
 int config_load(const char *path, struct config **ret, struct faults *faults);
+/* --enable-feature: `name` of a feature, or false if there is none of that name. */
+bool feature_exists(const char *name);
+void config_enable(struct config *c, const char *feature);
+bool config_has_feature(const struct config *c, const char *feature);
 /* The secrets of `tokens[].token_file`, for the daemon: at load and at reload. Not part of config_load(), so that the
  * programs that only look at a configuration need no secrets. -EINVAL with a fault for each file. */
 int config_read_tokens(struct config *c, struct faults *faults);
@@ -98,8 +103,9 @@ int config_read_tokens(struct config *c, struct faults *faults);
 const char *token_secret_fault(const char *secret);
 
 /* Playbook files: each path is a file or a folder (its *.yaml and *.yml, not *.test.yaml nor *.manifest.yaml, in byte
- * order of their paths, not recursive into hidden folders nor into those named fixtures or manifests). Adds every fault; warnings for playbooks that can
- * never be reached, irreversible actions in mode auto, …  -EINVAL if there was a fault, -ENOENT if a path is missing.
+ * order of their paths, not recursive into hidden folders nor into those named fixtures or manifests). Adds every
+ * fault; warnings for playbooks that can never be reached, irreversible actions in mode auto, …  -EINVAL if there was a
+ * fault, -ENOENT if a path is missing.
  */
 int playbooks_load(const char *const *paths, const struct config *config, const struct registry *registry,
                    struct playbook_table **ret, struct faults *faults);

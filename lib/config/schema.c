@@ -128,7 +128,7 @@ static json_t *param_schema(const struct param *p)
     if (p->type == PARAM_CHOICE) {
         json_decref(s);
         s = choice_new(p->choices);
-    } else if (p->type == PARAM_TEXTS || p->type == PARAM_RECEIVERS) {
+    } else if (p->type == PARAM_TEXTS || p->type == PARAM_COMMAND || p->type == PARAM_RECEIVERS) {
         json_set_text(s, "type", "array");
     } else if (p->type == PARAM_TEXT_MAP || p->type == PARAM_FILES) {
         json_set_text(s, "type", "object");

@@ -82,6 +82,9 @@ static const struct action *find_action(struct loader *l, const struct node *map
         faults_add(l->faults, node_get(map, "action"), "diagnose only looks: %s changes something or waits", name);
         return NULL;
     }
+    if (found && found->feature && l->config && !config_has_feature(l->config, found->feature))
+        faults_add(l->faults, node_get(map, "action"),
+                   "%s is off: mendd and mendctl have it only with --enable-feature=%s", name, found->feature);
     if (found)
         return found;
     for (size_t i = 0, n = 0; l->registry->actions[i] && n < MAX_ENTRIES; i++)

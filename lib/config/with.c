@@ -73,6 +73,15 @@ static json_t *param_json(const struct param *p, const struct node *n)
     return is_text_type(p->type) ? text_json(n) : node_to_json(n);
 }
 
+/* What of it takes no templates is checked in any case, as it is written. */
+static void check_on_host(struct loader *l, const struct param *p, const struct node *value, const json_t *written)
+{
+    _cleanup_json_ json_t *resolved = NULL;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (param_resolve(p, written, &resolved, &err) < 0)
+        faults_add(l->faults, value, "%s", error_message(&err));
+}
+
 void check_with_templates(struct loader *l, const struct node *value)
 {
     check_templates(l, value);
@@ -102,7 +111,9 @@ static void read_param(struct loader *l, const struct param *p, const struct nod
         want_somebody(l, value);
         want_receivers(l, l->config, value);
     }
-    if (!templates) {
+    if (p->type == PARAM_HOST_PATH || p->type == PARAM_COMMAND)
+        check_on_host(l, p, value, written);
+    else if (!templates) {
         _cleanup_json_ json_t *resolved = NULL;
         _cleanup_error_ struct error err = ERROR_NONE;
         if (param_resolve(p, written, &resolved, &err) < 0)

@@ -1,5 +1,7 @@
 #include "core/exec.h"
 
+#include "core/host_command.h"
+
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/redact.h"
@@ -194,7 +196,7 @@ json_t *exec_evidence_new(const char *pod, const json_t *what, const json_t *ans
 
 bool effect_is_exec(const json_t *effect)
 {
-    return str_eq(json_text(effect, "method"), "EXEC");
+    return str_eq(json_text(effect, "method"), "EXEC") || effect_is_host_command(effect);
 }
 
 bool exec_effect_ok(const json_t *effect, const json_t *answer, char **ret_words)

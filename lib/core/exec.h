@@ -48,6 +48,6 @@ json_t *exec_evidence_new(const char *pod, const json_t *what, const json_t *ans
 
 /* ---- effects ---- */
 
-bool effect_is_exec(const json_t *effect);
+bool effect_is_exec(const json_t *effect); /* or a program on the host, whose answer has the same form */
 /* Whether the command of this effect ended as it was expected to; else the words. The caller frees them. */
 bool exec_effect_ok(const json_t *effect, const json_t *answer, char **ret_words);

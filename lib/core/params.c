@@ -1,5 +1,7 @@
 #include "core/params.h"
 
+#include "core/host_command.h"
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -316,6 +318,19 @@ int param_resolve(const struct param *p, const json_t *value, json_t **ret, stru
         return resolve_number(p, value, ret, err);
     case PARAM_DURATION:
         return resolve_duration(p, value, ret, err);
+    case PARAM_COMMAND: {
+        int r = resolve_texts(p, value, ret, err);
+        if (r == 0 && (r = host_command_check(*ret, err)) < 0) {
+            json_decref(*ret);
+            *ret = NULL;
+        }
+        return r;
+    }
+    case PARAM_HOST_PATH:
+        if (!is_host_path(json_string_value(value)))
+            return wrong(err, p, "an absolute path on mendd's host, without templates", value);
+        *ret = json_incref((json_t *)value);
+        return 0;
     case PARAM_TEXTS:
     case PARAM_RECEIVERS:
         return resolve_texts(p, value, ret, err);

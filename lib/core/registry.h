@@ -23,15 +23,18 @@ enum param_type {
     PARAM_NAME, /* DNS-1123 subdomain: the name of an object */
     PARAM_KIND, /* a kind, "Deployment" */
     PARAM_BOOL,
-    PARAM_INT,         /* 0 or more */
-    PARAM_NUMBER,      /* any real number */
-    PARAM_DURATION,    /* text in YAML; integer milliseconds when an action sees it */
-    PARAM_TEXTS,       /* a list of text */
-    PARAM_TEXT_MAP,    /* a map of text to text */
-    PARAM_FILES,       /* a map of text to a file on mendd's host; no templates: no alert chooses what is read */
-    PARAM_SELECTOR,    /* "app=redis,tier=cache" or a map of labels; text in Kubernetes' selector syntax when an action
-                          sees it */
-    PARAM_CHOICE,      /* one of `choices` */
+    PARAM_INT,       /* 0 or more */
+    PARAM_NUMBER,    /* any real number */
+    PARAM_DURATION,  /* text in YAML; integer milliseconds when an action sees it */
+    PARAM_TEXTS,     /* a list of text */
+    PARAM_TEXT_MAP,  /* a map of text to text */
+    PARAM_FILES,     /* a map of text to a file on mendd's host; no templates: no alert chooses what is read */
+    PARAM_COMMAND,   /* a program of mendd's host and its arguments, a list; the program takes no templates, an argument
+                        that is one may not come out as an option (core/host_command.h) */
+    PARAM_HOST_PATH, /* an absolute path on mendd's host; no templates */
+    PARAM_SELECTOR,  /* "app=redis,tier=cache" or a map of labels; text in Kubernetes' selector syntax when an action
+                        sees it */
+    PARAM_CHOICE,    /* one of `choices` */
     PARAM_INT_OR_TEXT, /* replicas: 3, "+1", "x2" */
     PARAM_INTS,        /* one integer or a list: status: 200 or [200, 204]; always a list when an action sees it */
     PARAM_PROMQL,      /* a query; text whose templates' values cannot change it (core/embed.h) */
@@ -79,6 +82,7 @@ enum recognition {
  *   method       "PATCH", "POST", "PUT" or "DELETE";   path: "/apis/…" with its query, encoded
  *                "EXEC": the command of `body` in the pod of `object` (core/exec.h); path ends in /exec
  *                "FILE": `body` as the file `path` in the folder of backups on mendd's host
+ *                "COMMAND": the program `path` of mendd's host, `body` (core/host_command.h)
  *                "NOTIFY": `body` {receivers, title, text?, severity}, told by the core itself (escalation.h)
  *   content_type text;   body: JSON or null
  *   recognise    "mark" | "value" | "uid" | "name" | "comment" | "never"
@@ -140,8 +144,9 @@ struct action {
      * (paused), -E2BIG more pods than limits.pods, -EACCES the API server said 401/403, -EIO it cannot be asked,
      * -EINVAL parameters. */
     int (*plan)(const struct action_in *in, struct action_plan *ret, struct error *err);
-    bool changes_spec; /* of a workload: who owns it (GitOps, a custom resource) would revert that */
-    bool makes_pods;   /* it may change a workload's pod template: what is ready is then told by revision */
+    const char *feature; /* of --enable-feature, without which it is a load error; NULL: always there */
+    bool changes_spec;   /* of a workload: who owns it (GitOps, a custom resource) would revert that */
+    bool makes_pods;     /* it may change a workload's pod template: what is ready is then told by revision */
     /* Which rights on the Kubernetes API a step with these parameters needs; NULL: none. In the words of core/rights.h.
      */
     void (*rights)(const struct rights_in *in);

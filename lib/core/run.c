@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "core/cluster_event.h"
 #include "core/embed.h"
+#include "core/host_command.h"
 #include "core/internal.h"
 #include "core/params.h"
 #include "core/template.h"
@@ -331,6 +332,17 @@ static bool selectors_ok(const struct param *params, const json_t *with, const s
     return true;
 }
 
+/* What an alert says is no option of a program. */
+static bool commands_ok(const struct param *params, const json_t *with, const json_t *expanded, struct error *err)
+{
+    for (; params && params->name; params++)
+        if (params->type == PARAM_COMMAND &&
+            host_command_check_expanded(json_object_get(with, params->name), json_object_get(expanded, params->name),
+                                        err) < 0)
+            return false;
+    return true;
+}
+
 struct action_in run_action_in(const struct core *c, const struct run *run, const json_t *with, const char *cluster,
                                const char *key, struct asks *asks)
 {
@@ -369,7 +381,8 @@ bool run_expand(struct run *run, const struct param *params, const json_t *with,
     if (cluster && template_expand(cluster, &v, &where, err) < 0)
         return false;
     if (!selectors_ok(params, with, &v, err) || template_expand_json(with, &v, &expanded, err) < 0 ||
-        !embed_params(params, with, &v, expanded, err) || params_resolve(params, expanded, ret_with, err) < 0)
+        !commands_ok(params, with, expanded, err) || !embed_params(params, with, &v, expanded, err) ||
+        params_resolve(params, expanded, ret_with, err) < 0)
         return false;
     *ret_cluster = str_empty(where) ? xstrdup(run->target.cluster) : TAKE_PTR(where);
     return true;

@@ -337,10 +337,11 @@ static bool exec_ended(struct core *c, struct run *run, const json_t *answer)
 {
     json_t *e = run->current;
     _cleanup_json_ json_t *items = json_array();
-    json_t *item = exec_evidence_new(json_path_text(e, "object", "name", NULL), json_object_get(e, "body"), answer);
+    const char *pod = json_path_text(e, "object", "name", NULL);
+    json_t *item = exec_evidence_new(pod ? pod : "mendd's host", json_object_get(e, "body"), answer);
     if (item) {
         json_array_append_new(items, item);
-        record_evidence(c, run, "exec", items);
+        record_evidence(c, run, run_step_now(run)->action->name, items);
     }
     if (answer_status(answer) != 101)
         return false;

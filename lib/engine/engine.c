@@ -126,6 +126,8 @@ static int load(struct engine *e, struct loaded *ret, struct faults *faults, str
     _cleanup_(config_freep) struct config *config = NULL;
     _cleanup_(playbook_table_freep) struct playbook_table *table = NULL;
     int r = config_load(e->config_file, &config, faults);
+    if (r == 0 && e->options.feature_command)
+        config_enable(config, "command");
     if (r == 0)
         r = config_read_tokens(config, faults);
     if (r < 0)
@@ -214,6 +216,7 @@ static int start(struct engine *e, struct faults *faults, struct error *err)
     if (r < 0)
         return r;
     r = store_open(e->storage_path, e->event, &e->store, err);
+    e->host_commands = host_commands_new(e->event);
     if (r >= 0)
         r = prober_new(e->event, &e->prober, err);
     if (r >= 0)
@@ -273,6 +276,7 @@ struct engine *engine_free(struct engine *e)
     clusters_free(e->clusters); /* what is in flight answers "cancelled" into a core that no longer listens */
     cluster_events_free(e->cluster_events);
     prober_free(e->prober);
+    host_commands_free(e->host_commands);
     notifier_free(e->notifier);
     shared_reads_free(e->shared_reads);
     store_close(e->store);

@@ -25,7 +25,7 @@ struct engine_options {
     const char *storage_path;
     size_t max_body;          /* bytes of a webhook's body */
     const char *external_url; /* where people reach mendd, for links in notices; or NULL */
-    bool dry_run;
+    bool dry_run, feature_command;
     const struct registry *registry;
 };
 
@@ -82,7 +82,7 @@ struct engine_stats {
     uint64_t repair_buckets[REPAIR_BUCKETS];        /* runs that were proven, by how long that took; the last: longer */
     int64_t repair_sum_us;
     uint64_t effects_sent, effects_failed, checks, escalations;
-    uint64_t notices_sent, notices_failed; /* tries */
+    uint64_t notices_sent, notices_failed;                  /* tries */
     uint64_t events_written, events_failed, events_dropped; /* Kubernetes Events (engine/cluster_events.h) */
     uint64_t reloads_failed;
     bool last_reload_ok;

@@ -7,6 +7,7 @@
 #include "engine/cluster_events.h"
 #include "engine/clusters.h"
 #include "engine/engine.h"
+#include "engine/host_command.h"
 #include "engine/notify.h"
 #include "engine/shared_reads.h"
 #include "io/probe.h"
@@ -48,6 +49,7 @@ struct engine {
     struct clusters *clusters;
     struct prober *prober;
     struct notifier *notifier;
+    struct host_commands *host_commands;
     struct cluster_events *cluster_events;
     struct self self; /* where mendd runs itself */
     struct shared_reads *shared_reads;

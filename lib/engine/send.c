@@ -198,6 +198,20 @@ static void send_foreign(struct sent *s, const json_t *request, int timeout_ms)
         probe_start(s->engine->prober, q, on_answer, s);
 }
 
+/* A run from before a restart may have such a step although the feature is off by now. */
+static void send_command(struct sent *s, const json_t *body, int timeout_ms)
+{
+    struct engine *e = s->engine;
+    if (!config_has_feature(e->config, "command")) {
+        answer_local(s, "command.run is off: mendd was started without --enable-feature=command");
+        return;
+    }
+    const int ms = bounded_ms(json_int_or(body, "timeout_ms", 0), timeout_ms);
+    json_t *answer = host_command_start(e->host_commands, body, ms, on_answer, s);
+    if (answer)
+        answer_later(s, answer);
+}
+
 static void send_effect(struct sent *s, const struct out *o)
 {
     const json_t *fx = o->what;
@@ -216,6 +230,10 @@ static void send_effect(struct sent *s, const struct out *o)
         exec.namespace = json_path_text(fx, "object", "namespace", NULL);
         exec.pod = json_path_text(fx, "object", "name", NULL);
         send_exec(s, json_text(fx, "cluster"), &exec);
+        return;
+    }
+    if (str_eq(json_text(fx, "method"), "COMMAND")) {
+        send_command(s, body, o->timeout_ms);
         return;
     }
     if (str_eq(json_text(fx, "method"), "FILE")) {

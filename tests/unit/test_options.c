@@ -136,7 +136,7 @@ static void wrong_usage(void **state _unused_)
     expect("--log.format=xml", NULL, -EINVAL);
     expect("--storage.path", NULL, -EINVAL);
     expect("--dry-run=yes", NULL, -EINVAL);
-    expect("--enable-feature=command", NULL, -EINVAL); /* not of this version: said, not swallowed */
+    expect("--enable-feature=comand", NULL, -EINVAL); /* not of this version: said, not swallowed */
     expect("--web.config.file=x", NULL, -EINVAL);
     expect("--log.level=debug", "--log.format=json", 1);
     expect("--help", NULL, 0);

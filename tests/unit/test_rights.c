@@ -309,6 +309,7 @@ static void clusters(void **state)
 static void all_declared(void **state)
 {
     static const char *const without[] = {"cluster.read",
+                                          "command.run",
                                           "http.read",
                                           "http.request",
                                           "notify",
