@@ -2,7 +2,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "base/text.h"
 #include "kube/kubeconfig.h"
 
@@ -32,17 +31,6 @@ static int load(const struct cluster_config *c, struct kube_config **ret, struct
     return kube_config_load(c->kubeconfig, c->context, ret, err);
 }
 
-static char *identity_of(const struct kube_config *k)
-{
-    const char *parts[] = {k->server,     k->ca_file,   k->ca_data,   k->server_name, k->token,
-                           k->token_file, k->cert_file, k->cert_data, k->key_file,    k->key_data};
-    struct strbuf b = STRBUF_INIT;
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-        strbuf_printf(&b, "%s\n", parts[i] ? parts[i] : "");
-    strbuf_puts(&b, k->insecure ? "insecure" : "");
-    return strbuf_take(&b);
-}
-
 static struct kube_client *carry_over(struct clusters *previous, const char *name, const char *identity)
 {
     for (size_t i = 0; previous && i < previous->n; i++)
@@ -58,7 +46,7 @@ static void cluster_open(struct clusters *all, struct cluster *c, const struct c
     _cleanup_(kube_config_freep) struct kube_config *k = NULL;
     c->name = xstrdup(config->name);
     if (load(config, &k, &err) >= 0) {
-        c->identity = identity_of(k);
+        c->identity = kube_config_identity(k);
         c->client = carry_over(previous, c->name, c->identity);
         str_replace(&k->name, c->name);
         if (!c->client)

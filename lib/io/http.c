@@ -60,7 +60,9 @@ static int copy_identity(struct identity *to, const struct http_identity *from, 
     to->insecure = from->insecure;
     to->http2 = from->http2;
     to->max_connections = from->max_connections;
-    int r = set_file("CA certificates", from->ca_data, from->ca_file, &to->ca_fd, &to->ca_path, err);
+    int r = from->proxy ? http_check_proxy(from->proxy, &to->proxy, &to->proxy_where, err) : 0;
+    if (r >= 0)
+        r = set_file("CA certificates", from->ca_data, from->ca_file, &to->ca_fd, &to->ca_path, err);
     if (r >= 0)
         r = set_file("client certificate", from->cert_data, from->cert_file, &to->cert_fd, &to->cert_path, err);
     if (r >= 0)
@@ -74,6 +76,10 @@ static void clear_identity(struct identity *id)
     free(id->cert_path);
     free(id->key_path);
     free(id->server_name);
+    if (id->proxy)
+        explicit_bzero(id->proxy, strlen(id->proxy));
+    free(id->proxy);
+    free(id->proxy_where);
     if (id->ca_fd >= 0)
         close(id->ca_fd);
     if (id->cert_fd >= 0)

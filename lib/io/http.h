@@ -25,11 +25,18 @@ struct http_call;
 struct http_identity { /* all optional; copied. *_data are PEM bytes and win over the files */
     const char *ca_file, *cert_file, *key_file;
     const char *ca_data, *cert_data, *key_data;
+    const char
+        *proxy; /* as http_check_proxy() takes it: everything goes through it, tunnelled by CONNECT; NULL: none */
     const char *server_name; /* tls-server-name: for SNI and verification, while connecting to the URL's host */
     bool insecure;
     bool http2;          /* offer HTTP/2 over TLS and multiplex */
     int max_connections; /* 0: libcurl's own idea */
 };
+
+/* "http://", "https://" or "socks5://" with a host, a port if it is not the scheme's (80, 443, 1080), maybe user and
+ * password, and no path. `ret_url` is the same for libcurl (names are resolved behind a SOCKS proxy, as Go does), and
+ * `ret_where` "host:port" for messages; both may be NULL. -EINVAL with words that hold no password. */
+int http_check_proxy(const char *url, char **ret_url, char **ret_where, struct error *err);
 
 int http_client_new(sd_event *event, const struct http_identity *identity, struct http_client **ret, struct error *err);
 struct http_client *http_client_free(struct http_client *c);

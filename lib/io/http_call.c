@@ -139,6 +139,20 @@ static void set_server_name(struct http_call *call, CURLU *url, const char *name
     curl_free(written);
 }
 
+/* http_proxy of the environment is for other programs. A tunnel also for http://: the proxy only passes bytes, and its
+ * answer to CONNECT is none of the server's. */
+static void set_proxy(struct http_call *call, const struct identity *id)
+{
+    curl_easy_setopt(call->easy, CURLOPT_PROXY, id->proxy ? id->proxy : "");
+    if (!id->proxy)
+        return;
+    curl_easy_setopt(call->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    curl_easy_setopt(call->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(call->easy, CURLOPT_NOPROXY, "");
+    _cleanup_free_ char *where = xasprintf("%s through the proxy %s", call->where, id->proxy_where);
+    str_replace(&call->where, where);
+}
+
 static void set_tls(CURL *easy, const struct identity *id)
 {
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else every handshake would read all of /etc/ssl/certs */
@@ -205,7 +219,6 @@ static void set_common(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* http_proxy of the environment is for other programs */
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->errbuf);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
@@ -265,6 +278,7 @@ int http_call_new(struct http_client *c, const struct http_request *req, http_do
         return error_set(err, -ENOMEM, "cannot set libcurl up");
     }
     set_common(call);
+    set_proxy(call, &c->identity);
     if (tls)
         set_tls(call->easy, &c->identity);
     if (tls && c->identity.server_name)

@@ -78,3 +78,37 @@ int http_check_url(const char *url, CURLU **ret, char **ret_where, bool *ret_tls
     *ret = TAKE_PTR(u);
     return 0;
 }
+
+int http_check_proxy(const char *url, char **ret_url, char **ret_where, struct error *err)
+{
+    static const struct {
+        const char *name, *curl, *port;
+    } schemes[] = {{"http", "http", "80"}, {"https", "https", "443"}, {"socks5", "socks5h", "1080"}};
+    _cleanup_(curlu_freep) CURLU *u = curl_url();
+    _cleanup_(curl_freep) char *scheme = NULL;
+    _cleanup_(curl_freep) char *host = NULL;
+    _cleanup_(curl_freep) char *port = NULL;
+    _cleanup_(curl_freep) char *path = NULL;
+    _cleanup_(curl_freep) char *text = NULL;
+    size_t i = 0;
+    if (curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) ||
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) || curl_url_get(u, CURLUPART_HOST, &host, 0) || str_empty(host) ||
+        curl_url_get(u, CURLUPART_PATH, &path, 0))
+        return error_set(err, -EINVAL, "not a proxy's URL: http://host:port is expected");
+    while (i < ARRAY_SIZE(schemes) && !str_eq(scheme, schemes[i].name))
+        i++;
+    if (i == ARRAY_SIZE(schemes))
+        return error_set(err, -EINVAL, "a proxy of the scheme %s: http, https and socks5 are known", scheme);
+    if (!str_in(path, (const char *const[]){"", "/", NULL}) || strpbrk(url, "?# \t\r\n"))
+        return error_set(err, -EINVAL, "a proxy's URL has neither path nor query");
+    if (curl_url_get(u, CURLUPART_PORT, &port, 0)) /* libcurl would take 1080 for all of them */
+        curl_url_set(u, CURLUPART_PORT, schemes[i].port, 0);
+    curl_url_set(u, CURLUPART_SCHEME, schemes[i].curl, CURLU_NON_SUPPORT_SCHEME);
+    if (curl_url_get(u, CURLUPART_URL, &text, 0))
+        return error_set(err, -EINVAL, "not a proxy's URL: http://host:port is expected");
+    if (ret_url)
+        *ret_url = xstrdup(text);
+    if (ret_where)
+        *ret_where = xasprintf("%s:%s", host, port ? port : schemes[i].port);
+    return 0;
+}

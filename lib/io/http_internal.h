@@ -18,6 +18,7 @@ enum {
 
 struct identity { /* owned; each *_path is a file, or /proc/self/fd/N of a sealed memfd */
     char *ca_path, *cert_path, *key_path, *server_name;
+    char *proxy, *proxy_where;
     int ca_fd, cert_fd, key_fd;
     bool insecure, http2;
     int max_connections;

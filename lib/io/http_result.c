@@ -29,8 +29,19 @@ static bool is_own_certificate(const struct http_call *call, CURLcode code)
            (code == CURLE_SSL_CONNECT_ERROR && strstr(call->errbuf, "error reading X.509"));
 }
 
+/* The proxy's answer to CONNECT, if it refused: nothing has reached the server then. 0: it did not. */
+static long refused_by_proxy(const struct http_call *call, CURLcode code)
+{
+    long status = 0;
+    if (call->client->identity.proxy && code != CURLE_OK)
+        curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300 ? status : 0;
+}
+
 static enum http_error classify(const struct http_call *call, CURLcode code)
 {
+    if (refused_by_proxy(call, code))
+        return HTTP_ERROR_REFUSED;
     if (call->sent_again) /* on_prerequest() stopped a second try after the connection died */
         return HTTP_ERROR_RESET;
     if (is_own_certificate(call, code)) /* says nothing of the server */
@@ -39,8 +50,10 @@ static enum http_error classify(const struct http_call *call, CURLcode code)
     case CURLE_OK:
         return HTTP_OK;
     case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
         return HTTP_ERROR_DNS;
     case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY: /* SOCKS: it could not, or would not */
         return HTTP_ERROR_REFUSED;
     case CURLE_OPERATION_TIMEDOUT:
         return HTTP_ERROR_TIMEOUT;
@@ -113,6 +126,10 @@ static char *message_of(const struct http_call *call, enum http_error error, CUR
     case HTTP_ERROR_DNS:
         return xasprintf("%s: the name does not resolve", call->where);
     case HTTP_ERROR_REFUSED:
+        if (refused_by_proxy(call, code))
+            return xasprintf("connect to %s: it refused with status %ld", call->where, refused_by_proxy(call, code));
+        if (code == CURLE_PROXY)
+            return xasprintf("connect to %s: %s", call->where, detail);
         curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
         return xasprintf("connect to %s: %s", call->where, os_errno ? strerror((int)os_errno) : "connection refused");
     case HTTP_ERROR_TIMEOUT:
@@ -171,7 +188,7 @@ static void finish(struct http_call *taken, enum http_error error, CURLcode code
     result.content_type = content_type;
     result.address = address && *address ? address : NULL;
     result.latency_us = total_us;
-    result.sent = request_bytes > 0 || call->body_asked;
+    result.sent = (request_bytes > 0 || call->body_asked) && !refused_by_proxy(call, code);
     call->done(&result, call->userdata);
 }
 

@@ -105,9 +105,9 @@ static bool tried_again(struct kube_call *call, const struct http_result *r)
 {
     if (r->error != HTTP_OK || call->once || call->client->closing)
         return false;
-    if (r->status == 401 && !call->token_retried) {
+    if (r->status == 401 && !call->token_retried && !(call->proxied && call->client->plugin)) {
         call->token_retried = true;
-        if (!kube_token_refresh(call->client, true))
+        if (!kube_access_refused(call->client, call->credential))
             return false;
         call->client->stats.retries++;
         put_in(queue_of(call), call, true);
@@ -125,6 +125,7 @@ static void on_done(const struct http_result *r, void *userdata)
 {
     struct kube_call *call = userdata;
     call->http = NULL;
+    kube_way_leave(TAKE_PTR(call->way));
     if (log_enabled(LOG_LEVEL_DEBUG)) {
         _cleanup_free_ char *status = xasprintf("%ld", r->status);
         log_event(LOG_LEVEL_DEBUG, "Kubernetes request", "cluster", call->client->config->name, "method", call->method,
@@ -155,7 +156,11 @@ static int send_call(struct kube_call *call, int64_t left_us, struct error *err)
                                      .max_answer = call->text ? (size_t)call->max_text : KUBE_ANSWER_MAX,
                                      .truncate = call->text,
                                      .fresh_connect = call->once};
-    const int r = http_start(c->http, &req, on_done, call, &call->http, err);
+    const int r = http_start(c->way->http, &req, on_done, call, &call->http, err);
+    if (r >= 0) {
+        call->way = kube_way_use(c);
+        call->credential = c->credential;
+    }
     if (authorization)
         explicit_bzero(authorization, strlen(authorization));
     return r;
@@ -175,7 +180,6 @@ static void start(struct kube_call *call)
                                            call->retries > 0));
         return;
     }
-    kube_token_refresh(c, false);
     put_in(&c->running, call, false);
     if (send_call(call, left_us, &err) < 0)
         finish(call, kube_answer_error_new(call, "local", error_message(&err), false));
@@ -196,11 +200,17 @@ static struct kube_call *next_call(const struct kube_client *c)
 static int on_defer(sd_event_source *source _unused_, void *userdata)
 {
     struct kube_client *c = userdata;
+    kube_ways_drop(c);
     struct kube_call *call = next_call(c);
-    if (!call)
+    const char *why = NULL;
+    const enum kube_plugin_state access = call && !call->answer ? kube_access(c, &why) : KUBE_PLUGIN_READY;
+    if (!call || access == KUBE_PLUGIN_RUNNING) /* armed again when it has ended */
         return 0;
     arm(c);
-    start(call);
+    if (access == KUBE_PLUGIN_FAILED)
+        finish(call, kube_answer_error_new(call, "local", why, call->retries > 0));
+    else
+        start(call);
     return 0;
 }
 
@@ -231,17 +241,7 @@ int kube_client_new(sd_event *event, struct kube_config *taken, struct kube_clie
     _cleanup_(kube_client_freep) struct kube_client *c = xnew0(struct kube_client);
     c->event = sd_event_ref(event);
     c->config = taken;
-    c->token = taken->token_file ? NULL : xstrdup(taken->token);
-    const struct http_identity identity = {.ca_file = taken->ca_file,
-                                           .ca_data = taken->ca_data,
-                                           .cert_file = taken->cert_file,
-                                           .cert_data = taken->cert_data,
-                                           .key_file = taken->key_file,
-                                           .key_data = taken->key_data,
-                                           .server_name = taken->server_name,
-                                           .insecure = taken->insecure,
-                                           .http2 = true};
-    int r = http_client_new(event, &identity, &c->http, err);
+    int r = kube_access_open(c, err);
     if (r < 0)
         return r;
     r = sd_event_add_defer(event, &c->defer, on_defer, c);
@@ -266,15 +266,12 @@ struct kube_client *kube_client_free(struct kube_client *c)
         return NULL;
     c->closing = true;
     kube_execs_cancel(c);
-    c->http = http_client_free(c->http); /* answers what is running */
+    kube_access_close(c); /* answers what is running */
     cancel_all(&c->pausing);
     cancel_all(&c->waiting);
     cancel_all(&c->checks);
     cancel_all(&c->events);
     sd_event_source_disable_unref(c->defer);
-    if (c->token)
-        explicit_bzero(c->token, strlen(c->token));
-    free(c->token);
     kube_config_free(c->config);
     sd_event_unref(c->event);
     free(c);

@@ -5,6 +5,7 @@
 #include "io/http.h"
 #include "kube/client.h"
 #include "kube/kubeconfig.h"
+#include "kube/plugin.h"
 
 #include <stdint.h>
 
@@ -21,6 +22,13 @@ enum {
     KUBE_TOKEN_AGE_S = 60,
 };
 
+/* Connections of one identity. A plugin's certificate may change while requests are on their way by the old one. */
+struct kube_way {
+    struct http_client *http;
+    unsigned users; /* requests on their way */
+    struct kube_way *next;
+};
+
 struct kube_call {
     struct kube_client *client;
     struct kube_call *prev, *next; /* in `waiting`, `checks`, `events`, `running` or `pausing` */
@@ -31,6 +39,8 @@ struct kube_call {
     int max_text, retries;
     int64_t deadline_us; /* CLOCK_MONOTONIC */
     struct http_call *http;
+    struct kube_way *way;   /* while `http` */
+    unsigned credential;    /* of the plugin, with which it was sent */
     sd_event_source *timer; /* until a try after Retry-After */
     json_t *answer;         /* an answer known before anything was sent: given from the loop */
     kube_done_cb done;
@@ -45,8 +55,10 @@ struct kube_calls {
 struct kube_client {
     sd_event *event;
     struct kube_config *config;
-    struct http_client *http;
-    sd_event_source *defer; /* starts what waits */
+    struct kube_way *way, *old_ways; /* of now; of before, until nobody uses them */
+    struct kube_plugin *plugin;      /* or NULL */
+    unsigned credential;             /* its generation that is in use */
+    sd_event_source *defer;          /* starts what waits */
     struct kube_calls waiting, checks, events, running, pausing;
     unsigned checks_running, events_running;
     struct kube_exec *execs, *execs_last; /* in the order in which they came */
@@ -71,5 +83,16 @@ json_t *kube_answer_new(const struct kube_call *call, const struct http_result *
 /* token.c: reads token_file again when it is older than a minute. False if a forced reading brought nothing new. */
 bool kube_token_refresh(struct kube_client *c, bool force);
 
-/* exec.c: answers "cancelled" to all of them. */
+/* access.c: as whom. READY: token and way are those of now; FAILED: `why` says it. */
+int kube_access_open(struct kube_client *c, struct error *err);
+void kube_access_close(struct kube_client *c); /* what is on its way answers "cancelled" */
+enum kube_plugin_state kube_access(struct kube_client *c, const char **why);
+/* A 401 for what was sent with that credential. True: another try has a chance. */
+bool kube_access_refused(struct kube_client *c, unsigned credential);
+struct kube_way *kube_way_use(struct kube_client *c);
+void kube_way_leave(struct kube_way *way);
+void kube_ways_drop(struct kube_client *c); /* those that nobody uses; not from within a callback of theirs */
+
+/* exec.c: answers "cancelled" to all of them; lets the first one begin that may. */
 void kube_execs_cancel(struct kube_client *c);
+void kube_execs_wake(struct kube_client *c);

@@ -49,7 +49,7 @@ static struct kube_exec *first_waiting(const struct kube_client *c)
     return c->execs_running < KUBE_EXECS_RUNNING ? x : NULL;
 }
 
-static void arm_next(struct kube_client *c)
+void kube_execs_wake(struct kube_client *c)
 {
     struct kube_exec *x = c->closing ? NULL : first_waiting(c);
     if (x)
@@ -71,7 +71,7 @@ static void finish(struct kube_exec *taken, json_t *answer_new)
     unlink_exec(x);
     if (json_object_get(answer_new, "error"))
         c->stats.errors++;
-    arm_next(c);
+    kube_execs_wake(c);
     x->done(answer_new, x->userdata);
 }
 
@@ -129,6 +129,7 @@ static void on_end(const struct websocket_end *end, void *userdata)
     struct kube_exec *x = userdata;
     struct kube_client *c = x->client;
     x->ws = NULL;
+    kube_way_leave(TAKE_PTR(x->way));
     c->execs_running--;
     if (log_enabled(LOG_LEVEL_DEBUG)) {
         _cleanup_free_ char *status = xasprintf("%ld", end->status);
@@ -137,7 +138,7 @@ static void on_end(const struct websocket_end *end, void *userdata)
     }
     if (end->error == HTTP_OK && end->status == 401 && !x->token_retried && !c->closing) {
         x->token_retried = true;
-        if (kube_token_refresh(c, true)) {
+        if (kube_access_refused(c, x->credential)) {
             c->stats.retries++;
             arm(x);
             return;
@@ -157,7 +158,11 @@ static int open_websocket(struct kube_exec *x, int left_ms, struct error *err)
                                           .protocols = protocols,
                                           .timeout_ms = left_ms,
                                           .connect_timeout_ms = KUBE_CONNECT_TIMEOUT_MS};
-    const int r = websocket_start(c->http, &req, &events, x, &x->ws, err);
+    const int r = websocket_start(c->way->http, &req, &events, x, &x->ws, err);
+    if (r >= 0) {
+        x->way = kube_way_use(c);
+        x->credential = c->credential;
+    }
     if (authorization)
         explicit_bzero(authorization, strlen(authorization));
     return r;
@@ -167,18 +172,25 @@ static void begin(struct kube_exec *x)
 {
     const int64_t left_us = x->deadline_us - kube_monotonic_us();
     _cleanup_error_ struct error err = ERROR_NONE;
+    const char *why = NULL;
     if (left_us <= 0) {
         finish(x, kube_exec_error_new(x, "timeout", "the command's time ended while it waited for its turn", false));
         return;
     }
-    kube_token_refresh(x->client, false);
+    const enum kube_plugin_state access = kube_access(x->client, &why);
+    if (access == KUBE_PLUGIN_RUNNING) /* woken when it has ended */
+        return;
+    if (access == KUBE_PLUGIN_FAILED) {
+        finish(x, kube_exec_error_new(x, "local", why, false));
+        return;
+    }
     x->channel = -1;
     if (open_websocket(x, (int)(left_us / USEC_PER_MSEC) + 1, &err) < 0) {
         finish(x, kube_exec_error_new(x, "local", error_message(&err), false));
         return;
     }
     x->client->execs_running++;
-    arm_next(x->client);
+    kube_execs_wake(x->client);
 }
 
 /* The loop calls armed sources in no order of ours: whoever's turn it is, the one that came first begins. */

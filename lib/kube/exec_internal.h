@@ -26,6 +26,8 @@ struct kube_exec {
     int64_t deadline_us;       /* CLOCK_MONOTONIC */
     int timeout_ms;
     struct websocket *ws; /* NULL while it waits */
+    struct kube_way *way; /* while `ws` */
+    unsigned credential;
     sd_event_source *defer;
     json_t *answer; /* known before anything was sent: given from the loop */
     bool token_retried, opened;

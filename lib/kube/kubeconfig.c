@@ -6,12 +6,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "base/text.h"
 #include "config/node.h"
+#include "io/http.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { DATA_MAX = 1 << 20 };
 
@@ -38,8 +41,29 @@ struct kube_config *kube_config_free(struct kube_config *c)
     free(c->key_file);
     wipe(c->key_data);
     free(c->namespace);
+    wipe(c->proxy);
+    kube_plugin_config_free(c->plugin);
     free(c);
     return NULL;
+}
+
+char *kube_config_identity(const struct kube_config *c)
+{
+    const struct kube_plugin_config none = {0}, *p = c->plugin ? c->plugin : &none;
+    const char *parts[] = {c->server,     c->ca_file,   c->ca_data,    c->server_name, c->token,
+                           c->token_file, c->cert_file, c->cert_data,  c->key_file,    c->key_data,
+                           c->proxy,      p->command,   p->api_version};
+    struct strbuf b = STRBUF_INIT;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        strbuf_printf(&b, "%s\n", parts[i] ? parts[i] : "");
+    for (char **word = p->args; word && *word; word++)
+        strbuf_printf(&b, "arg %s\n", *word);
+    for (char **word = p->env; word && *word; word++)
+        strbuf_printf(&b, "env %s\n", *word);
+    _cleanup_free_ char *config = p->cluster_config ? json_compact(p->cluster_config) : NULL;
+    strbuf_printf(&b, "%s%s%s", config ? config : "", c->insecure ? "insecure" : "",
+                  p->provide_cluster_info ? "informed" : "");
+    return strbuf_take(&b);
 }
 
 static int base64_value(char c)
@@ -154,11 +178,22 @@ static int refuse(const json_t *from, const char *const keys[], const char *what
     return 0;
 }
 
+static int set_proxy(struct kube_config *c, const char *url, struct error *err)
+{
+    if (str_empty(url))
+        return 0;
+    const int r = http_check_proxy(url, NULL, NULL, err);
+    if (r < 0)
+        return error_prefix(err, "proxy-url");
+    c->proxy = xstrdup(url);
+    return 0;
+}
+
 static int set_cluster(struct kube_config *c, const json_t *cluster, const char *folder, struct error *err)
 {
-    int r = refuse(cluster, (const char *const[]){"proxy-url", NULL}, "the cluster", err);
+    int r = set_server(c, json_text(cluster, "server"), err);
     if (r >= 0)
-        r = set_server(c, json_text(cluster, "server"), err);
+        r = set_proxy(c, json_text(cluster, "proxy-url"), err);
     if (r >= 0)
         r = set_file_or_data(cluster, "certificate-authority", folder, &c->ca_file, &c->ca_data, err);
     if (r < 0)
@@ -173,9 +208,15 @@ static int set_cluster(struct kube_config *c, const json_t *cluster, const char 
 
 static int set_user(struct kube_config *c, const json_t *user, const char *folder, struct error *err)
 {
-    static const char *const unable[] = {"exec",      "auth-provider", "as",       "as-uid",
-                                         "as-groups", "as-user-extra", "username", NULL};
+    static const char *const unable[] = {"as", "as-uid", "as-groups", "as-user-extra", "username", NULL};
+    const json_t *exec = json_object_get(user, "exec"), *provider = json_object_get(user, "auth-provider");
+    if (provider && !json_is_null(provider))
+        return error_set(err, -ENOTSUP,
+                         "the user logs in by auth-provider, which Kubernetes has given up in 1.26: let it be an exec "
+                         "plugin");
     int r = refuse(user, unable, "the user", err);
+    if (r >= 0 && exec && !json_is_null(exec))
+        r = kube_plugin_config_read(exec, folder, &c->plugin, err);
     if (r >= 0)
         r = set_file_or_data(user, "client-certificate", folder, &c->cert_file, &c->cert_data, err);
     if (r >= 0)
@@ -192,6 +233,18 @@ static int set_user(struct kube_config *c, const json_t *user, const char *folde
         if ((unsigned char)*p <= 0x20 || *p == 0x7f)
             return error_set(err, -EINVAL, "the user's token holds a space or line break");
     return 0;
+}
+
+/* What the cluster's entry has to say to the plugin (provideClusterInfo). */
+static json_t *cluster_config(const json_t *cluster)
+{
+    const json_t *entry = NULL;
+    size_t i;
+    json_t *e;
+    json_array_foreach (json_object_get(cluster, "extensions"), i, e)
+        if (str_eq(json_text(e, "name"), "client.authentication.k8s.io/exec"))
+            entry = e;
+    return json_object_get(entry, "extension");
 }
 
 static int set_context(struct kube_config *c, const json_t *doc, const char *context, const char *folder,
@@ -220,6 +273,8 @@ static int set_context(struct kube_config *c, const json_t *doc, const char *con
         error_prefix(err, "user \"%s\"", user_name);
         return r;
     }
+    if (c->plugin)
+        c->plugin->cluster_config = json_incref(cluster_config(cluster));
     c->name = xstrdup(wanted);
     c->namespace = xstrdup(json_text(entry, "namespace"));
     return 0;
@@ -235,6 +290,28 @@ static char *default_path(void)
     return xasprintf("%s/.kube/config", home ? home : "");
 }
 
+/* Who can write it chooses what is run; who can read it has what is in it. */
+static int check_file(const char *file, const struct kube_config *c, struct error *err)
+{
+    struct stat st;
+    if (stat(file, &st) < 0)
+        return error_set(err, -errno, "%s: %s", file, strerror(errno));
+    const bool others_write = (st.st_mode & (S_IWGRP | S_IWOTH)) || (st.st_uid != 0 && st.st_uid != geteuid());
+    if (c->plugin && others_write)
+        return error_set(err, -EPERM,
+                         "%s: its exec plugin is not run: others can write the file (it must belong to mendd's user or "
+                         "to root; chmod go-w it)",
+                         file);
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) && (c->token || c->key_data))
+        log_event(LOG_LEVEL_WARN, "the kubeconfig holds a token or key, and others can read it: chmod 600 it", "file",
+                  file, NULL);
+    if (c->insecure)
+        log_event(LOG_LEVEL_WARN,
+                  "insecure-skip-tls-verify: whoever is in between can pose as the API server, and gets the token",
+                  "file", file, "server", c->server, NULL);
+    return 0;
+}
+
 int kube_config_load(const char *path, const char *context, struct kube_config **ret, struct error *err)
 {
     _cleanup_free_ char *file = path ? xstrdup(path) : default_path();
@@ -242,10 +319,6 @@ int kube_config_load(const char *path, const char *context, struct kube_config *
     int r = node_load_file(file, &root, err);
     if (r < 0)
         return r;
-    struct stat st;
-    if (stat(file, &st) == 0 && (st.st_mode & S_IROTH))
-        log_event(LOG_LEVEL_WARN, "the kubeconfig can be read by everybody on this host: chmod 600 it", "file", file,
-                  NULL);
     _cleanup_json_ json_t *doc = node_to_json(root);
     _cleanup_free_ char *folder = xstrdup(file);
     char *slash = strrchr(folder, '/');
@@ -259,6 +332,9 @@ int kube_config_load(const char *path, const char *context, struct kube_config *
         error_prefix(err, "%s", file);
         return r;
     }
+    r = check_file(file, c, err);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(c);
     return 0;
 }
