@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # lib.sh: what the scripts of this folder share. Sourced, never run.
 #
-#   packages:  need_packages SET...      installs what is missing of build, test, bench, real, fuzz, lint, demo (Debian 12)
+#   packages:  need_packages SET...      installs what is missing of build, test, bench, real, fuzz, lint, demo, package, boot (Debian 12)
 #   progress:  headline, step, ok, warn, fail, run_quietly
 #   building:  build PRESET [TARGET...]
 #   the rest:  free_port, free_ports, wait_for, keep_pid, stop_all
@@ -60,12 +60,14 @@ package_set() {
     build) echo gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev \
       libyaml-dev libsystemd-dev libhiredis-dev libsqlite3-dev libpcre2-dev libwslay-dev libcmocka-dev uthash-dev ;;
     demo) echo prometheus-alertmanager curl jq procps ;;
-    test) echo redis-server prometheus prometheus-alertmanager exim4-daemon-light curl jq openssl python3 python3-yaml \
+    test) echo systemd redis-server prometheus prometheus-alertmanager exim4-daemon-light curl jq openssl python3 python3-yaml \
       python3-jsonschema procps ;;
     bench) echo webhook wrk kubernetes-client prometheus-alertmanager python3 curl jq procps ;;
     real) echo etcd-server golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev dpkg-dev openssl python3 curl \
       redis-server prometheus-alertmanager procps ;;
     fuzz) echo clang libclang-rt-14-dev ;;
+    package) echo dpkg-dev file ;;
+    boot) echo debootstrap systemd-container lintian ;;
     kubectl) echo kubernetes-client ;;
     lint) echo clang-format git ;;
     *) die "no such set of packages: $1" ;;

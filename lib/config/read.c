@@ -211,23 +211,17 @@ static void read_url(struct loader *l, const struct node *value, char **field)
         (*field)[n - 1] = '\0';
 }
 
+/* A relative name: systemd's LoadCredential= first, else beside the configuration. */
 static void read_path(struct loader *l, const struct node *value, char **field)
 {
-    const char *s = scalar_of(l, value);
+    const char *s = scalar_of(l, value), *credentials = getenv("CREDENTIALS_DIRECTORY");
     if (!s)
         return;
+    _cleanup_free_ char *there = credentials && *s != '/' ? xasprintf("%s/%s", credentials, s) : NULL;
     free(*field);
-    *field = *s == '/' || !l->folder ? xstrdup(s) : xasprintf("%s/%s", l->folder, s);
-}
-
-static void read_secret_path(struct loader *l, const struct node *value, char **field)
-{
-    const char *s = scalar_of(l, value), *credentials = getenv("CREDENTIALS_DIRECTORY");
-    _cleanup_free_ char *there = s && credentials && *s != '/' ? xasprintf("%s/%s", credentials, s) : NULL;
-    if (there && access(there, R_OK) == 0)
-        str_replace(field, s); /* secret_read() looks there first */
-    else
-        read_path(l, value, field);
+    *field = there && access(there, R_OK) == 0 ? TAKE_PTR(there)
+             : *s == '/' || !l->folder         ? xstrdup(s)
+                                               : xasprintf("%s/%s", l->folder, s);
 }
 
 /* ---- several values ---- */
@@ -298,9 +292,8 @@ void read_form(struct loader *l, const struct key *key, const struct node *value
     case FORM_URL:
         return read_url(l, value, field);
     case FORM_PATH:
-        return read_path(l, value, field);
     case FORM_SECRET:
-        return read_secret_path(l, value, field);
+        return read_path(l, value, field);
     case FORM_BOOL:
         return read_bool(l, value, field);
     case FORM_COUNT:

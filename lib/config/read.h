@@ -13,8 +13,8 @@ enum key_form {
     FORM_TEXT,     /* char *: any scalar, as written, not empty */
     FORM_NAME,     /* char *: a DNS-1123 label */
     FORM_URL,      /* char *: http(s), no credentials, no query; no trailing slash */
-    FORM_PATH,     /* char *: a relative one starts at the config file's folder */
-    FORM_SECRET,   /* char *: the path of a secret; looked up in $CREDENTIALS_DIRECTORY first */
+    FORM_PATH,     /* char *: a relative one is looked up in $CREDENTIALS_DIRECTORY, then beside the config file */
+    FORM_SECRET,   /* char *: the same, of a file that holds nothing but a secret */
     FORM_BOOL,     /* bool */
     FORM_COUNT,    /* int, 1 or more */
     FORM_DURATION, /* int64_t milliseconds, up to ten years */

@@ -47,6 +47,26 @@ static struct config *load(const char *text, struct faults *f)
     return c;
 }
 
+/* systemd's LoadCredential=: kubeconfigs and keys as well as what is nothing but a secret. */
+static void relative_files_are_credentials_first(void **state)
+{
+    (void)state;
+    struct faults f = {0};
+    _cleanup_free_ char *there = xasprintf("%s/here", folder), *beside = xasprintf("%s/elsewhere", folder);
+    assert_int_equal(symlink("/etc/hostname", there), 0);
+    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    struct config *c = load("clusters:\n- {name: a, kubeconfig: here}\n- {name: b, kubeconfig: elsewhere}\n"
+                            "tokens:\n- {name: t, token_file: here, scopes: [viewer]}\n",
+                            &f);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink(there);
+    assert_int_equal(f.n, 0);
+    assert_string_equal(c->clusters[0].kubeconfig, there);
+    assert_string_equal(c->clusters[1].kubeconfig, beside);
+    assert_string_equal(c->tokens[0].file, there);
+    config_free(c);
+}
+
 /* The fault without its "PATH:". */
 static void refuses(const char *text, const char *const *expected)
 {
@@ -315,11 +335,17 @@ static void test_file_is_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_backup),        cmocka_unit_test(test_cluster_sets),
-        cmocka_unit_test(test_unknown_keys),  cmocka_unit_test(test_keys_of_later_versions),
-        cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_clusters),
-        cmocka_unit_test(test_urls_and_auth), cmocka_unit_test(test_file_is_missing),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_cluster_sets),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_keys_of_later_versions),
+        cmocka_unit_test(test_wrong_values),
+        cmocka_unit_test(test_clusters),
+        cmocka_unit_test(test_urls_and_auth),
+        cmocka_unit_test(test_file_is_missing),
+        cmocka_unit_test(relative_files_are_credentials_first),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
