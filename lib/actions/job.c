@@ -198,7 +198,10 @@ static int from_cronjob_plan(const struct action_in *in, struct action_plan *ret
     _cleanup_free_ char *what = kube_what("GET", &k, namespace, cronjob_name);
     r = read_kube(in->asks, in->cluster, path, what, &cronjob, err);
     if (r == -ENOENT)
-        return error_set(err, -ENOENT, "there is no CronJob %s/%s to take the Job from", namespace, cronjob_name);
+        return error_set(
+            err, -ENOENT,
+            "there is no CronJob %s/%s to take the Job from: make it (it may be suspended), or name another", namespace,
+            cronjob_name);
     if (r < 0)
         return r;
     if (object_is_terminating(cronjob))

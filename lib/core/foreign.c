@@ -79,8 +79,10 @@ enum foreign_end foreign_judge(const json_t *effect, const json_t *answer, char 
     if (redis || accepted(effect, status))
         return FOREIGN_DONE;
     _cleanup_free_ char *said = excerpt_new(json_text_or(answer, "text", ""));
-    *ret_words = xasprintf("%s: HTTP %d%s%s", what, status, *said ? ": " : "", said);
-    if (status == 401 || status == 403)
+    const bool denied = status == 401 || status == 403;
+    *ret_words = xasprintf("%s: HTTP %d%s%s%s", what, status, *said ? ": " : "", said,
+                           denied ? "; the credentials of the step may not do this: a person must grant it" : "");
+    if (denied)
         return FOREIGN_FORBIDDEN;
     if (status == 429)
         return FOREIGN_LATER;

@@ -55,7 +55,9 @@ static void effect_stopped(struct core *c, struct run *run, enum reason reason, 
     record_request(run, run->current);
     record_step_end(c, run, "failed", message);
     askset_close(c, run, &run->read);
-    run_give_up(c, run, reason, message);
+    const struct step *step = run_step_now(run);
+    _cleanup_free_ char *why = xasprintf("%s: %s", step->name ? step->name : step->action->name, message);
+    run_give_up(c, run, reason, why);
 }
 
 /* ---- sending ---- */
@@ -326,7 +328,7 @@ static void unsure(struct core *c, struct run *run, const char *why)
         again_later(c, run, why);
     } else {
         _cleanup_free_ char *message =
-            xasprintf("%s; whether it took effect cannot be known and it is never sent twice", why);
+            xasprintf("%s; whether it took effect cannot be known and it is never sent twice: a person must look", why);
         effect_stopped(c, run, REASON_INTERRUPTED, message);
     }
 }
@@ -405,7 +407,11 @@ bool phase_sent(struct core *c, struct run *run)
     _cleanup_free_ char *what = effect_describe(run->current);
     answer_error(answer, what, &err);
     const char *why = error_message(&err);
-    if (surely_not_sent(answer) || status == 429)
+    if (status == 429 && str_ends(json_text_or(run->current, "path", ""), "/eviction")) {
+        _cleanup_free_ char *words =
+            xasprintf("%s; the PodDisruptionBudget needs room: more replicas, or another budget", why);
+        again_later(c, run, words);
+    } else if (surely_not_sent(answer) || status == 429)
         again_later(c, run, why);
     else if (status == 401 || status == 403)
         effect_ended(c, run, false, REASON_FORBIDDEN, why);

@@ -89,7 +89,8 @@ class Draining:
         self.budget({"minAvailable": 2})
         before = self.on(node)
         record = self.finish(node, outcome="failed", reason="action_failed", rollback="done")
-        self.assertIn("The disruption budget web needs 2 healthy pods and has 2 currently", record["message"])
+        self.assertRegex(record["message"], "^node.drain: .*The disruption budget web needs 2 healthy pods and has 2 currently; "
+                                            "the PodDisruptionBudget needs room: more replicas, or another budget")
         self.assertFalse(self.cordoned(node))
         self.assertEqual(self.on(node), before)
 

@@ -136,21 +136,21 @@ class Execs(World):
     def test_an_exit_code_that_is_not_expected_fails_the_step(self):
         record = self.run_playbook(steps=[{"action": "exec", "with": {"command": ["vacuum", "full"]}}])
         self.assertEqual((record["outcome"], record["reason"], record["escalated"]), ("failed", "action_failed", True))
-        self.assertIn("exited with 3, 0 was expected: database is locked", record["message"])
+        self.assertIn("exec: exited with 3, 0 was expected: database is locked", record["message"])
         self.assertNotIn("hunter2secret", json.dumps(record))
         self.assert_once("vacuum")
 
     def test_a_command_without_status_is_interrupted_and_never_sent_again(self):
         record = self.run_playbook(steps=[{"action": "exec", "with": {"command": ["lost"]}}])
         self.assertEqual((record["outcome"], record["reason"], record["escalated"]), ("failed", "interrupted", True))
-        self.assertIn("closed without a status", record["message"])
+        self.assertRegex(record["message"], "^exec: .*closed without a status.*; whether it took effect cannot be known .*: a person must look")
         self.assertEqual(self.evidence(record, "lost")["text"], "half\n")
         self.assert_once("lost")
 
     def test_a_command_that_hangs_ends_with_its_time(self):
         record = self.run_playbook(steps=[{"action": "exec", "with": {"command": ["slow"], "timeout": "1s"}}])
         self.assertEqual((record["outcome"], record["reason"]), ("failed", "interrupted"))
-        self.assertRegex(record["message"], "no end within")
+        self.assertRegex(record["message"], "^exec: .*no end within.*: a person must look")
         self.assert_once("slow")
 
     def test_ten_megabytes_are_cut(self):

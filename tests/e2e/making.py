@@ -67,7 +67,7 @@ class Making:
     def test_a_cronjob_that_is_not_there(self):
         self.begin([{"action": "job.from_cronjob", "with": {"cronjob": "nope"}}], READY)
         record = self.finish(outcome="failed", reason="action_failed")
-        self.assertIn(f"there is no CronJob {self.ns}/nope", record["message"])
+        self.assertIn(f"job.from_cronjob: there is no CronJob {self.ns}/nope to take the Job from: make it", record["message"])
 
     def test_what_was_made_is_deleted_in_the_rollback(self):
         manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made"}, "data": {"a": "1"}}
@@ -128,7 +128,7 @@ class Making:
         self.begin([{"action": "pvc.expand", "with": {"name": "data", "size": "2Gi"}}], READY)
         self.claim(False)
         record = self.finish(outcome="failed", reason="action_failed")
-        self.assertIn("which does not allow expansion", record["message"])
+        self.assertRegex(record["message"], "^pvc.expand: .*which does not allow expansion .*: a person must ")
 
     def test_a_service_is_switched_and_switched_back(self):
         self.begin([{"action": "service.switch", "with": {"name": "web", "selector": {"app": "green"}}}], NEVER, "3s")

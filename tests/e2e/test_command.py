@@ -74,7 +74,7 @@ class Command(h.Scene):
 
     def test_one_that_hangs_is_killed_with_its_children_and_not_started_again(self):
         self.begin([self.program(f"echo $$ >> {self.seen}; sleep 600 & echo $! >> {self.seen}; wait")], with_={"timeout": "1s"})
-        self.fails("interrupted", r"no end within 1s \(timeout\); whether it took effect cannot be known and it is never sent twice")
+        self.fails("interrupted", r"no end within 1s \(timeout\); whether it took effect cannot be known and it is never sent twice: a person must look")
         pids = [int(p) for p in self.seen.read_text().split()]
         self.assertEqual(len(pids), 2)
         h.until("both are gone", lambda: not any(self.lives(p) for p in pids))
