@@ -3,7 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "check_cluster.h"
 #include "decide.h"
+#include "engine/reviews.h"
 
 #include <getopt.h>
 
@@ -15,11 +17,14 @@ static json_t *texts_json(char **texts, size_t n)
     return list;
 }
 
-static void print_faults(const struct cli *cli, const struct faults *f, size_t n_playbooks)
+/* `rights`: what the clusters said, or NULL. */
+static void print_faults(const struct cli *cli, const struct faults *f, size_t n_playbooks, const json_t *rights)
 {
     _cleanup_json_ json_t *report =
         json_pack("{s:b, s:o, s:o, s:I}", "ok", f->n == 0, "faults", texts_json(f->texts, f->n), "warnings",
                   texts_json(f->warnings, f->n_warnings), "playbooks", (json_int_t)n_playbooks);
+    if (rights)
+        json_object_set(report, "rights", (json_t *)(uintptr_t)rights);
     if (print_report_structured(cli, report))
         return;
     for (size_t i = 0; i < f->n; i++)
@@ -58,6 +63,21 @@ static void warn_of_tokens(struct config *config, struct faults *faults)
         faults_warn(faults, NULL, "%s (mendd would not start with it)", of_files.texts[i]);
 }
 
+/* What is missing is a fault as any other. */
+static json_t *ask_clusters(const struct loaded *l, struct faults *faults)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    json_t *rights = check_cluster_new(l->config, l->table, &err);
+    _cleanup_json_ json_t *words = rights ? reviews_words_new(rights) : json_pack("[s]", error_message(&err));
+    size_t i;
+    json_t *line;
+    json_array_foreach (words, i, line)
+        faults_add(faults, NULL, "%s", json_string_value(line));
+    if (json_array_size(json_object_get(rights, "missing")) > 0)
+        faults_warn(faults, NULL, "`mendctl rbac` prints the roles that allow what is missing");
+    return rights;
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
     _cleanup_(loaded_clear) struct loaded loaded = {0};
@@ -69,7 +89,12 @@ static int run(struct cli *cli, int argc, char *argv[])
     for (size_t i = 0; i < n; i++)
         paths[i] = cli->playbooks[i];
     const char *config = cli->config_file;
+    bool cluster = false;
     for (int i = 1; i < argc; i++) {
+        if (str_eq(argv[i], "--cluster")) {
+            cluster = true;
+            continue;
+        }
         if (argv[i][0] == '-' && argv[i][1])
             return cli_usage(&verb_check, "wrong flag '%s'", argv[i]);
         if (!config && looks_like_config(argv[i]))
@@ -88,13 +113,15 @@ static int run(struct cli *cli, int argc, char *argv[])
     if (cli_feature_command)
         config_enable(loaded.config ? loaded.config : builtin, "command");
     playbooks_load(paths, loaded.config ? loaded.config : builtin, &cli_registry, &loaded.table, &faults);
-    print_faults(cli, &faults, loaded.table ? loaded.table->n : 0);
+    _cleanup_json_ json_t *rights = cluster && faults.n == 0 ? ask_clusters(&loaded, &faults) : NULL;
+    print_faults(cli, &faults, loaded.table ? loaded.table->n : 0, rights);
     return faults.n ? EXIT_NO : EXIT_OK;
 }
 
 const struct verb verb_check = {
     .name = "check",
-    .synopsis = "check [--config.file FILE] [--playbooks PATH…] [FILE…]",
+    .synopsis = "check [--cluster] [--config.file FILE] [--playbooks PATH…] [FILE…]\n"
+                "       --cluster also asks the API servers whether mendd may do what the playbooks need",
     .summary = "validate the config and playbooks; every fault as file:line:column",
     .run = run,
 };

@@ -57,7 +57,7 @@ static int connect_cluster(struct cluster_reader *r, size_t i, struct error *err
     return kube_client_new(r->event, TAKE_PTR(k), &r->clients[i], err);
 }
 
-static struct kube_client *find_client(struct cluster_reader *r, const char *name, struct error *err)
+struct kube_client *cluster_client(struct cluster_reader *r, const char *name, struct error *err)
 {
     for (size_t i = 0; i < r->config->n_clusters; i++) {
         if (!str_empty(name) && !str_eq(r->config->clusters[i].name, name))
@@ -79,7 +79,7 @@ static void on_answer(json_t *answer_new, void *userdata)
 static json_t *wait_for(struct cluster_reader *r, const char *cluster, const struct kube_request *request)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    struct kube_client *client = find_client(r, cluster, &err);
+    struct kube_client *client = cluster_client(r, cluster, &err);
     json_t *answer = NULL;
     if (!client)
         return local_error(error_message(&err));
@@ -88,6 +88,14 @@ static json_t *wait_for(struct cluster_reader *r, const char *cluster, const str
         if (sd_event_run(r->event, UINT64_MAX) < 0)
             return local_error("the event loop failed");
     return answer;
+}
+
+bool cluster_wait(struct cluster_reader *r, const bool *done)
+{
+    while (!*done)
+        if (sd_event_run(r->event, UINT64_MAX) < 0)
+            return false;
+    return true;
 }
 
 json_t *cluster_answer_new(struct cluster_reader *r, const json_t *question)

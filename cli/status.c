@@ -1,6 +1,7 @@
 /* mendctl status: is it well, what does it do, what does it see. */
 #include "cli.h"
 
+#include "base/alloc.h"
 #include "base/text.h"
 
 #include <inttypes.h>
@@ -13,6 +14,16 @@ static void print_clusters(const json_t *clusters)
         const char *error = json_text(c, "error");
         printf("cluster    %s  %s%s\n", json_text_or(c, "name", "?"), error ? "UNUSABLE: " : "",
                error ? error : json_text_or(c, "server", "?"));
+    }
+}
+
+static void print_rights(const json_t *rights)
+{
+    size_t i;
+    json_t *words;
+    json_array_foreach (json_object_get(rights, "words"), i, words) {
+        _cleanup_free_ char *clean = print_clean_new(json_string_value(words));
+        printf("rights     %s\n", clean);
     }
 }
 
@@ -56,6 +67,7 @@ static int run(struct cli *cli, int argc, char *argv[])
     print_runs(json_object_get(status, "runs"));
     printf("waiting    %" PRId64 " alerts\n", json_int_or(status, "waiting_alerts", 0));
     print_clusters(json_object_get(status, "clusters"));
+    print_rights(json_object_get(status, "rights"));
     print_safety(status);
     return EXIT_OK;
 }

@@ -222,6 +222,14 @@ static void add_safety(struct strbuf *b, const json_t *status)
     gauge(b, "mendd_maintenance_windows_open", "Maintenance windows that are open.", windows);
 }
 
+/* Only once every cluster has answered: a number that is not known is no 0. */
+static void add_rights(struct strbuf *b, const json_t *rights)
+{
+    if (json_bool_or(rights, "known", false))
+        gauge(b, "mendd_rights_missing", "Rights that the playbooks need and mendd has not been given.",
+              (double)json_array_size(json_object_get(rights, "missing")));
+}
+
 /* Of everything and of clusters; namespaces are too many for labels. */
 static void add_budgets(struct strbuf *b, const json_t *budgets)
 {
@@ -293,6 +301,7 @@ void api_metrics(struct request *req)
     add_work(&b, &st);
     add_repairs(&b, &st);
     add_safety(&b, status);
+    add_rights(&b, json_object_get(status, "rights"));
     add_budgets(&b, json_object_get(status, "budgets"));
     add_journal(&b, &st.store);
     add_clusters(&b, json_object_get(status, "clusters"));

@@ -70,11 +70,15 @@ static const struct param exec_params[] = {
     {0},
 };
 
+/* Where a command is run is also asked whether it opted out. */
 static void exec_rights(const struct rights_in *in)
 {
+    _cleanup_choices_ struct choices names = rights_param(in, "pod");
     rights_pods(in, "pod", NULL);
-    if (!in->plans_only)
-        rights_exec(in);
+    if (in->plans_only)
+        return;
+    rights_exec(in);
+    rights_change(in, &(struct rights_what){.kind = "Pod", .subresource = "exec", .names = &names}, "get");
 }
 
 const struct action action_exec = {

@@ -118,10 +118,15 @@ static bool has_pod_of(const json_t *pods, const char *node)
 static int top_nodes(const struct action_in *in, const json_t *pods, struct strbuf *b)
 {
     const json_t *list = NULL, *nodes = NULL;
+    _cleanup_error_ struct error err = ERROR_NONE;
     int r = read_metrics(in, METRICS "/nodes", b, &list);
-    int r2 = read_kube(in->asks, in->cluster, "/api/v1/nodes", "LIST nodes", &nodes, NULL);
-    if (r != 0 || r2 == -EAGAIN)
-        return r != 0 ? r : r2;
+    int r2 = read_kube(in->asks, in->cluster, "/api/v1/nodes", "LIST nodes", &nodes, &err);
+    if (r2 == -EAGAIN)
+        return r2;
+    if (r2 == -EACCES)
+        strbuf_printf(b, "what the nodes can hold is not known: %s\n", error_message(&err));
+    if (r != 0)
+        return r;
     _cleanup_json_ json_t *items = items_by_name_new(list);
     size_t i;
     json_t *item;

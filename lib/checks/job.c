@@ -29,16 +29,20 @@ static const json_t *condition(const json_t *job, const char *type)
 
 /* ---- its last words ---- */
 
-/* The newest of the Job's pods; NULL: none, or not known. */
-static int newest_pod(const struct check_in *in, const char *namespace, const json_t *job, const json_t **ret)
+/* The newest of the Job's pods; NULL: none, or not known (who may not ask is told so in `b`). */
+static int newest_pod(const struct check_in *in, const char *namespace, const json_t *job, const json_t **ret,
+                      struct strbuf *b)
 {
+    _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_free_ char *selector = xasprintf("job-name=%s", object_name(job));
     const json_t *list = NULL;
     size_t i;
     json_t *pod;
-    int r = list_kube(in->asks, in->cluster, &kind_pod, namespace, selector, &list, NULL);
+    int r = list_kube(in->asks, in->cluster, &kind_pod, namespace, selector, &list, &err);
     if (r == -EAGAIN)
         return r;
+    if (r == -EACCES)
+        strbuf_printf(b, "; its log is not known: %s", error_message(&err));
     *ret = NULL;
     const char *latest = "";
     json_array_foreach (json_object_get(list, "items"), i, pod) {
@@ -78,6 +82,9 @@ static int add_last_lines(const struct check_in *in, const char *namespace, cons
     const json_t *answer = ask_kube_text(in->asks, in->cluster, path, LOG_BYTES, 0);
     if (!answer)
         return -EAGAIN;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (answer_error(answer, "GET pods/log", &err) == -EACCES)
+        strbuf_printf(b, "; its log is not known: %s", error_message(&err));
     const char *text = answer_ok(answer) ? json_text(answer, "text") : NULL;
     if (str_empty(text))
         return 0;
@@ -90,7 +97,7 @@ static int add_last_lines(const struct check_in *in, const char *namespace, cons
 static int add_words(const struct check_in *in, const char *namespace, const json_t *job, struct strbuf *b)
 {
     const json_t *pod = NULL;
-    int r = newest_pod(in, namespace, job, &pod);
+    int r = newest_pod(in, namespace, job, &pod, b);
     if (r < 0 || !pod)
         return r;
     if (str_eq(json_path_text(pod, "status", "phase", NULL), "Pending")) {

@@ -150,3 +150,16 @@ void rights_of_cluster(const struct rights *all, const char *cluster, struct rig
     }
     rights_finish(ret);
 }
+
+char *right_words_new(const struct right *r)
+{
+    struct strbuf b = STRBUF_INIT;
+    strbuf_printf(&b, "%s %s%s%s", r->verb, r->resource, *r->group ? "." : "", r->group);
+    if (r->name)
+        strbuf_printf(&b, " \"%s\"", r->name);
+    if (r->namespace)
+        strbuf_printf(&b, " in namespace %s", r->namespace);
+    else if (r->namespaced)
+        strbuf_puts(&b, " in all namespaces");
+    return strbuf_take(&b);
+}

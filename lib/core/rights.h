@@ -49,6 +49,9 @@ void rights_of_cluster(const struct rights *all, const char *cluster, struct rig
 /* Whether `a` allows all that `b` asks for, in the same cluster. */
 bool right_covers(const struct right *a, const struct right *b);
 
+/* For people: "delete pods in namespace shop", "get deployments.apps \"api\" in all namespaces". The caller frees. */
+char *right_words_new(const struct right *r);
+
 /* Everything that the playbooks of the settings' table need, and mendd's watch; finished. */
 void rights_of_table(const struct settings *settings, struct rights *ret);
 

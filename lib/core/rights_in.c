@@ -136,11 +136,31 @@ void rights_read(const struct rights_in *in, const struct rights_what *w, const 
     }
 }
 
+/* Of what is in no namespace Events are in "default" (core/cluster_event.h). */
+void rights_tell(const struct rights_in *in, const char *api_version, const char *kind,
+                 const struct choices *namespaces)
+{
+    _cleanup_choices_ struct choices own = {0};
+    _cleanup_free_ char *why = xasprintf("playbook %s, its Events", in->playbook->name);
+    struct rights_in events = *in;
+    struct kind k;
+    bool guessed;
+    events.why = why;
+    if (!in->settings->events || kind_offline(api_version, kind, &k, &guessed, NULL) < 0)
+        return;
+    if (!k.namespaced) {
+        choices_add(&own, "default");
+        namespaces = &own;
+    }
+    rights_read(&events, &(struct rights_what){.kind = "Event", .namespaces = namespaces}, "create patch");
+}
+
 void rights_change(const struct rights_in *in, const struct rights_what *what, const char *verbs)
 {
     struct rights_what object = *what;
     if (in->plans_only)
         return;
+    rights_tell(in, what->api_version, what->kind, what->namespaces);
     object.subresource = NULL;
     object.newer_only = false;
     rights_read(in, what, verbs);

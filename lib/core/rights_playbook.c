@@ -37,6 +37,8 @@ static void read_target_kind(const struct rights_in *in, const char *kind)
         const struct rights_what what = {
             .api_version = i == 0 ? t->api_version : NULL, .kind = above[i], .names = i == 0 ? &names : NULL};
         rights_read(in, &what, i == 0 && !t->name ? "get list" : "get");
+        if (in->playbook->mode >= MODE_APPROVE)
+            rights_tell(in, what.api_version, what.kind, NULL);
     }
 }
 

@@ -159,6 +159,7 @@ static void use(struct engine *e, struct loaded *l)
                                                           .external_url = e->options.external_url});
     if (e->core && !e->broken)
         turn_handle(e, &(struct event){.type = EVENT_SETTINGS, .settings = &e->settings});
+    rights_review(e);
     clusters_free(old_clusters);
     playbook_table_free(old_table);
     config_free(old_config);
@@ -273,6 +274,7 @@ struct engine *engine_free(struct engine *e)
     turn_drop(e);
     command_fail_all(e, "mendd is stopping");
     send_stop(e);
+    rights_stop(e);
     clusters_free(e->clusters); /* what is in flight answers "cancelled" into a core that no longer listens */
     cluster_events_free(e->cluster_events);
     prober_free(e->prober);

@@ -53,6 +53,9 @@ struct engine {
     struct cluster_events *cluster_events;
     struct self self; /* where mendd runs itself */
     struct shared_reads *shared_reads;
+    struct reviews *reviews; /* rights_watch.c */
+    json_t *rights;          /* what the last reviews came to; NULL: none are done */
+    sd_event_source *rights_source;
     struct parser *parser;
 
     /* decisions */
@@ -138,6 +141,13 @@ void save_to_batch(struct store_batch *b, const struct save *save);
 
 /* status.c: what {"ask":"set"} is answered with */
 json_t *engine_set_answer_new(struct engine *e, const json_t *question);
+
+/* rights_watch.c: asks anew what mendd may do; told in the log and in /status. Owned by the engine until rights_stop().
+ */
+void rights_review(struct engine *e);
+void rights_stop(struct engine *e);
+/* {"known", "asked", "missing": […], "unknown": […], "words": […]}: engine/reviews.h. A new reference. */
+json_t *rights_status_new(const struct engine *e);
 
 /* engine.c: keeps the journal's `alive` fresh while runs are open */
 void engine_arm_alive(struct engine *e);

@@ -82,6 +82,7 @@ json_t *engine_status_new(struct engine *e)
     json_object_set_new(o, "last_reload_ok", json_boolean(st.last_reload_ok));
     json_set_text(o, "last_reload", time_format_seconds(st.last_reload_wall_us, buf));
     json_object_set_new(o, "clusters", clusters_status_new(e->clusters));
+    json_object_set_new(o, "rights", rights_status_new(e));
     json_object_set_new(o, "alertmanagers", json_integer((json_int_t)endpoint_n(clusters_alertmanager(e->clusters))));
     json_object_set_new(o, "journal", journal_new(&st.store));
     _cleanup_json_ json_t *core = core_status_new(e->core, now_read());

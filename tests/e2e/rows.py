@@ -4,6 +4,8 @@ A case breaks a workload in a namespace of its own, fires the alert at a mendd o
 Alertmanager's stand-in hears the resolved alert), plays the operator where one is needed, and says what must come of it. Cases
 run side by side. What a case may say: tests/real/cases/README.md.
 
+mendd has exactly the rights that `mendctl rbac` prints for the case's playbooks and configuration (granted.py).
+
 Each case is judged twice: by mendd's record, and, once all have ended, by what the API server itself wrote down of mendd's
 requests: exactly the effects of the record, in the record's order, and no more.
 """
@@ -21,9 +23,9 @@ import threading
 import time
 import traceback
 import unittest
-import urllib.parse
 
 import doings
+import granted
 import harness as h
 import templates
 from scripted import Alertmanager, Http, KubesimServer, Promql, RedisServer, Tls
@@ -32,7 +34,7 @@ CASES = pathlib.Path(os.environ.get("MENDD_CASES", h.ROOT / "tests" / "real" / "
 PLAYBOOKS = h.ROOT / "playbooks"
 JOBS = int(os.environ.get("MENDD_ROWS_JOBS", "8"))
 EVENTS = re.compile(r"(POST|PATCH) /api/v1/namespaces/[^/]+/events(/|$)")
-KEYS = {"row", "summary", "playbook", "files", "set", "only", "test", "alone", "namespaces", "vars", "config", "options", "env",
+KEYS = {"row", "summary", "playbooks", "playbook", "files", "set", "only", "test", "alone", "namespaces", "vars", "config", "options", "env",
         "servers", "setup", "alert", "annotations", "approve", "clears", "story", "expect", "timeout"}
 EXPECT_KEYS = {"alert", "labels", "playbook", "state", "outcome", "reason", "escalated", "rung", "rollback", "message", "requests",
                "plan", "steps", "checks", "evidence", "evidence_says", "objects", "calls", "record"}
@@ -153,10 +155,11 @@ class Scene:
     def playbooks(self):
         """Copies of the shipped files, hastened, with the case's `set`."""
         name = self.case.get("playbook")
-        files = self.case.get("files") or [f for f, d in shipped().items() if any(p["name"] == name for p in d["playbooks"])]
+        there = {"own.yaml": {"playbooks": self.case.get("playbooks")}} if self.case.get("playbooks") else shipped()
+        files = self.case.get("files") or [f for f, d in there.items() if any(p["name"] == name for p in d["playbooks"])]
         if not files:
             raise AssertionError(f"no shipped playbook is named {name}")
-        docs = json.loads(json.dumps({f: shipped()[f] for f in files}))
+        docs = json.loads(json.dumps({f: there[f] for f in files}))
         by_name = {p["name"]: p for d in docs.values() for p in d["playbooks"]}
         for p in by_name.values():
             hasten(p)
@@ -186,7 +189,12 @@ class Scene:
         config.setdefault("clusters", [{"name": "e2e", "kubeconfig": str(kubeconfig)}])
         self.mendd.configure(kubeconfig, vars=self.fill(self.case.get("vars", {})), **config)
         self.am.webhook = self.mendd.webhook
+        self.place.grant(self, self.rights(granted.for_mendd(self.mendd.config_file, self.mendd.playbooks, kubeconfig, self.ns)))
         self.mendd.start(env=self.fill(self.case.get("env", {})))
+
+    def rights(self, manifests):
+        """What mendd is given of the roles that mendctl prints for it: all of them."""
+        return manifests
 
     # ---- the story ----
 
@@ -433,67 +441,3 @@ def test_class(place_class):
         walk(tests)
         return tests
     return cls, load_tests
-
-
-# ---- where ----
-
-class Real:
-    """The real API server of tests/real/control-plane; all cases share it."""
-    name, audit_delay_s = "real", 1.3
-
-    def __init__(self):
-        import test_real
-        self.dir = test_real.DIR
-        self.admin, self.mendd = test_real.cluster("admin"), test_real.cluster("mendd")
-        self.admin.call("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "mendd-e2e"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "User", "name": "mendd", "apiGroup": "rbac.authorization.k8s.io"}]})
-        self.audit = None
-
-    def enter(self, scene):
-        scene.cluster = doings.Admin(self.admin)
-
-    def leave(self, scene):
-        self.admin.call("DELETE", "/api/v1/namespaces/" + scene.ns)
-        for node in scene.nodes:  # a namespace does not take them along, and the next case counts what is ready
-            self.admin.call("DELETE", "/api/v1/nodes/" + node)
-
-    def kubeconfig(self, scene, path):
-        return self.mendd.kubeconfig(path)
-
-    def writes(self, scene, told):
-        if self.audit is None:
-            methods = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE", "deletecollection": "DELETE"}
-            self.audit = [(e.get("objectRef") or {}, methods[e["verb"]] + " " + urllib.parse.urlsplit(e["requestURI"]).path,
-                           e["requestReceivedTimestamp"])
-                          for e in h.lines(self.dir / "audit.log") if e.get("user", {}).get("username") == "mendd"
-                          and e["verb"] in methods and e["stage"] == "ResponseComplete" and "dryRun" not in e["requestURI"]
-                          and e.get("responseStatus", {}).get("code", 0) < 300
-                          and not e["requestURI"].startswith("/apis/authorization")]
-            self.audit.sort(key=lambda a: a[2])
-        # of what lies in no namespace: the objects that the records speak of, and what bears the case's name
-        own, paths = scene.namespaces(), {line.split(" ")[1] for line in told}
-        return [line for of, line, _ in self.audit if of.get("subresource") != "exec" and (
-            of["namespace"] in own if of.get("namespace") else line.split(" ")[1] in paths or scene.ns in line)]
-
-
-class Sim:
-    """A kubesim a case: nothing to share."""
-    name, audit_delay_s = "kubesim", 0
-
-    def enter(self, scene):
-        scene.sim = scene.add(h.Kubesim(scene.folder)).start()
-        scene.cluster = doings.Admin(scene.sim)
-
-    def leave(self, scene):
-        """Before its folder goes."""
-        written = h.lines(scene.sim.audit_file) if hasattr(scene, "sim") else []
-        scene.written = [f"{e['method']} {e['path']}" for e in written
-                         if e["applied"] and (e["query"] or {}).get("by") != "runner" and "/exec" not in e["path"]]
-
-    def kubeconfig(self, scene, path):
-        return scene.sim.kubeconfig(path)
-
-    def writes(self, scene, told):
-        return scene.written

@@ -1,4 +1,4 @@
-/* The test's own side door, outside of the API's paths: /_sim/load, /_sim/faults. */
+/* The test's own side door, outside of the API's paths: /_sim/load, /_sim/faults, /_sim/rbac. */
 #include "sim.h"
 
 #include "base/alloc.h"
@@ -115,6 +115,8 @@ void serve_admin(struct sim *sim, struct request *req, struct answer *a)
         serve_load(sim, body, a);
     else if (str_eq(req->path, "/_sim/faults"))
         serve_faults(sim, req, body, a);
+    else if (str_eq(req->path, "/_sim/rbac"))
+        serve_rbac(sim, req, body, a);
     else
         fail_no_resource(a);
 }

@@ -42,7 +42,8 @@ static void make(struct sim *sim, struct request *req, const json_t *patch, stru
         return;
     }
     req->owners = owners_after_apply(req, NULL, patch, NULL, a);
-    create_object(sim, req, json_deep_copy(patch), a);
+    if (rbac_permits_create(sim, req, a))
+        create_object(sim, req, json_deep_copy(patch), a);
 }
 
 static void change(struct sim *sim, struct request *req, struct object *o, const json_t *patch, struct answer *a)

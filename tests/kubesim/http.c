@@ -85,7 +85,8 @@ static const char *header(struct connection *c, const char *name)
 static bool authorized(const struct http *h, struct connection *c)
 {
     const char *given = header(c, "Authorization"), *token = h->sim->options.token;
-    return !token || (given && str_starts(given, "Bearer ") && str_eq(given + 7, token));
+    const char *bearer = given && str_starts(given, "Bearer ") ? given + 7 : NULL;
+    return !token || str_eq(bearer, token) || (bearer && str_eq(bearer, json_text(h->sim->rbac, "token")));
 }
 
 static bool mutates(const char *method)
@@ -144,7 +145,7 @@ static char *full_path(const struct request *req)
 static void serve(struct http *h, struct connection *c, const char *url, const char *method)
 {
     _cleanup_json_ json_t *query = json_object(), *commands = json_array();
-    const char *upgrade = header(c, "Upgrade");
+    const char *upgrade = header(c, "Upgrade"), *given = header(c, "Authorization");
     MHD_get_connection_values(c->mhd, MHD_GET_ARGUMENT_KIND, add_command, commands);
     MHD_get_connection_values(c->mhd, MHD_GET_ARGUMENT_KIND, add_param, query);
     struct request req = {.method = method,
@@ -152,6 +153,7 @@ static void serve(struct http *h, struct connection *c, const char *url, const c
                           .content_type = header(c, "Content-Type"),
                           .query = query,
                           .commands = commands,
+                          .bearer = given && str_starts(given, "Bearer ") ? given + 7 : NULL,
                           .upgrade = upgrade && strcasecmp(upgrade, "websocket") == 0,
                           .body = strbuf_str(&c->body),
                           .body_len = c->body.len};
@@ -174,6 +176,8 @@ static void serve(struct http *h, struct connection *c, const char *url, const c
         answer_fail(a, 401, "Unauthorized", NULL, "Unauthorized");
         return;
     }
+    if (rbac_review(h->sim, &req, a))
+        return;
     _cleanup_free_ char *path = full_path(&req);
     c->fault = faults_match(h->sim->faults, method, path);
     if (c->fault.kind && !c->fault.apply)

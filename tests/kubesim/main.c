@@ -183,6 +183,7 @@ int main(int argc, char **argv)
     http_free(http);
     store_free(sim.store);
     faults_free(sim.faults);
+    json_decref(sim.rbac);
     if (sim.audit)
         fclose(sim.audit);
     return r < 0 ? 1 : 0;

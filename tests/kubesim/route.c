@@ -137,7 +137,7 @@ static void serve_objects(struct sim *sim, struct request *req, const char *grou
     }
     req->name = n > 1 ? rest[1] : NULL;
     req->sub = n > 2 ? rest[2] : NULL;
-    if (!check_dry_run(req, a))
+    if (!rbac_permits(sim, req, a) || !check_dry_run(req, a))
         return;
     if (req->name)
         dispatch_item(sim, req, a);

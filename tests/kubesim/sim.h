@@ -33,7 +33,8 @@ struct sim {
     struct sim_options options;
     struct store *store;
     struct faults *faults;
-    FILE *audit; /* NULL: none */
+    FILE *audit;  /* NULL: none */
+    json_t *rbac; /* rbac.c; NULL: everybody may do everything */
     struct now now;
     uint64_t seen_version;                                           /* the store's, when the controllers last ran */
     uint64_t seen_garbage, seen_nodes, seen_endpoints, seen_budgets; /* likewise, of what each of them depends on */
@@ -48,14 +49,22 @@ struct request { /* everything borrowed, valid while the request is served */
     const struct kind *kind;
     const char *ns, *name, *sub; /* NULL where the path has none */
     bool dry_run;
-    json_t *commands; /* all values of `command`, in their order */
-    bool upgrade;     /* to a WebSocket */
-    json_t *owners;   /* metadata.managedFields after an apply; NULL: an ordinary write */
+    json_t *commands;   /* all values of `command`, in their order */
+    bool upgrade;       /* to a WebSocket */
+    const char *bearer; /* the token that came along, or NULL */
+    json_t *owners;     /* metadata.managedFields after an apply; NULL: an ordinary write */
 };
 
 /* route.c: serves one request, authentication and faults aside. */
 void route(struct sim *sim, struct request *req, struct answer *a);
 const char *param(const struct request *req, const char *name);
+
+/* rbac.c: false with the 403 answered. */
+bool rbac_permits(const struct sim *sim, const struct request *req, struct answer *a);
+bool rbac_permits_create(const struct sim *sim, const struct request *req, struct answer *a); /* by a PATCH */
+/* A SelfSubjectAccessReview: true, answered. */
+bool rbac_review(const struct sim *sim, const struct request *req, struct answer *a);
+void serve_rbac(struct sim *sim, const struct request *req, const json_t *body, struct answer *a);
 
 /* verbs.c */
 void verb_get(struct sim *sim, struct request *req, struct answer *a);

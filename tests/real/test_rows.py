@@ -5,8 +5,9 @@ KUBECONFIG and MENDD_REAL_DIR as in test_real.py. One of them quickly: tests/rea
 import pathlib
 import sys
 
+import places
 import rows
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-Rows, load_tests = rows.test_class(rows.Real)
+Rows, load_tests = rows.test_class(places.Real)

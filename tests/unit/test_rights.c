@@ -35,6 +35,8 @@ static char *write_file(const char *name, const char *text)
     return path;
 }
 
+static bool with_events; /* what their rights add would hide the others */
+
 static void load(const char *config, const char *playbooks, struct loaded *l)
 {
     static const struct registry registry = {all_actions, all_checks};
@@ -52,6 +54,7 @@ static void load(const char *config, const char *playbooks, struct loaded *l)
     if (faults.n)
         fail_msg("%s", faults.texts[0]);
     settings_from_config(l->config, l->table, &l->settings);
+    l->settings.events = with_events;
     rights_of_table(&l->settings, &l->rights);
 }
 
@@ -197,6 +200,22 @@ static void budgets(void **state)
            "- /nodes * list\n- /nodes n1 get\n");
 }
 
+/* On what is changed and on the target; of what is in no namespace they are in "default". */
+static void events(void **state)
+{
+    (void)state;
+    with_events = true;
+    expect(NULL, RESTART("", TARGET) AUTO,
+           "shop /events * create\nshop /events * patch\nshop /namespaces shop get\n"
+           "shop apps/deployments api get\nshop apps/deployments api patch\n");
+    expect(NULL, RESTART("", TARGET) "  mode: plan\n", "shop /namespaces shop get\nshop apps/deployments api get\n");
+    expect(NULL,
+           "playbooks:\n- name: n\n  matchers: ['a=\"b\"']\n  target: {kind: Node, name: n1}\n  mode: approve\n"
+           "  steps: [{action: node.uncordon}]\n",
+           "- /nodes n1 get\n- /nodes n1 patch\ndefault /events * create\ndefault /events * patch\n");
+    with_events = false;
+}
+
 static void watch(void **state)
 {
     (void)state;
@@ -335,11 +354,11 @@ static void all_declared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed),       cmocka_unit_test(any_namespace),     cmocka_unit_test(alternatives),
-        cmocka_unit_test(fallback),    cmocka_unit_test(by_selector),       cmocka_unit_test(modes),
-        cmocka_unit_test(above_a_pod), cmocka_unit_test(budgets),           cmocka_unit_test(watch),
-        cmocka_unit_test(kinds),       cmocka_unit_test(kind_of_the_alert), cmocka_unit_test(covered),
-        cmocka_unit_test(clusters),    cmocka_unit_test(all_declared),
+        cmocka_unit_test(fixed),       cmocka_unit_test(any_namespace), cmocka_unit_test(alternatives),
+        cmocka_unit_test(fallback),    cmocka_unit_test(by_selector),   cmocka_unit_test(modes),
+        cmocka_unit_test(above_a_pod), cmocka_unit_test(budgets),       cmocka_unit_test(events),
+        cmocka_unit_test(watch),       cmocka_unit_test(kinds),         cmocka_unit_test(kind_of_the_alert),
+        cmocka_unit_test(covered),     cmocka_unit_test(clusters),      cmocka_unit_test(all_declared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
