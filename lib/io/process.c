@@ -123,8 +123,8 @@ static void give_up(struct process *p, enum process_end end)
 {
     kill_group(p, SIGKILL);
     sd_event_source_set_userdata(p->child, NULL);
-    if (sd_event_source_set_floating(p->child, true) >= 0)
-        p->child = NULL; /* the loop's, to be reaped there */
+    sd_event_source_set_floating(p->child, true); /* the loop's, to be reaped there */
+    p->child = sd_event_source_unref(p->child);
     finish(p, end, 0);
 }
 
@@ -132,8 +132,7 @@ static int on_end(sd_event_source *source, const siginfo_t *si, void *userdata)
 {
     struct process *p = userdata;
     if (!p) {
-        sd_event_source_set_floating(source, false);
-        sd_event_source_disable_unref(source);
+        sd_event_source_set_floating(source, false); /* the last reference */
         return 0;
     }
     kill_group(p, SIGKILL);

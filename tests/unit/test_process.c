@@ -290,6 +290,23 @@ static void test_cancel(void **state _unused_)
     got_clear(&g);
 }
 
+/* The loop may go before the child has been reaped. */
+static void test_loop_ends_first(void **state _unused_)
+{
+    struct got g = {0};
+    struct process *p = NULL;
+    sd_event *other = NULL;
+    assert_true(sd_event_new(&other) >= 0);
+    const struct process_request req = {.argv = (const char *const[]){"sleep", "1000", NULL}};
+    assert_int_equal(process_start(other, &req, on_done, &g, &p, NULL), 0);
+    process_cancel(p);
+    assert_null(sd_event_unref(other));
+    assert_int_equal(g.end, PROCESS_CANCELLED);
+    assert_true(waitpid(-1, NULL, 0) > 0); /* killed it was all the same */
+    assert_no_children();
+    got_clear(&g);
+}
+
 /* Many at once, each with its own answer. */
 static void test_many(void **state _unused_)
 {
@@ -332,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_what_is_left_behind),
         cmocka_unit_test(test_cannot_start),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_loop_ends_first),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests_name("process", tests, setup, teardown);
