@@ -58,6 +58,12 @@ static int64_t monotonic_us(void)
     return (int64_t)t.tv_sec * USEC_PER_SEC + t.tv_nsec / 1000;
 }
 
+/* Not relative to the loop's time, which is when it last woke up: a busy loop would cut the time short. */
+static uint64_t in_ms(int ms)
+{
+    return (uint64_t)(monotonic_us() + ms * USEC_PER_MSEC);
+}
+
 static void stream_close(struct stream *s)
 {
     s->io = sd_event_source_disable_unref(s->io);
@@ -165,7 +171,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec _unused_, void *use
     }
     p->late = true;
     kill_group(p, SIGTERM);
-    sd_event_source_set_time_relative(source, (uint64_t)(p->grace_ms * USEC_PER_MSEC));
+    sd_event_source_set_time(source, in_ms(p->grace_ms));
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
@@ -267,8 +273,7 @@ static int watch(struct process *p, sd_event *event, int timeout_ms)
     if (r >= 0)
         r = sd_event_add_io(event, &p->err.io, p->err.fd, EPOLLIN, on_output, p);
     if (r >= 0)
-        r = sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, (uint64_t)(timeout_ms * USEC_PER_MSEC), 1000,
-                                       on_timeout, p);
+        r = sd_event_add_time(event, &p->timer, CLOCK_MONOTONIC, in_ms(timeout_ms), 1000, on_timeout, p);
     return r;
 }
 

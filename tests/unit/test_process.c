@@ -237,7 +237,8 @@ static void test_what_is_left_behind(void **state _unused_)
     assert_int_equal(g.end, PROCESS_EXITED);
     assert_true(g.took_us < 60000000);
     await_gone((pid_t)atoi(g.out));
-    _cleanup_got_ struct got away = sh("setsid -f sh -c 'echo $$; exec sleep 1000'; sleep 0.3");
+    _cleanup_got_ struct got away = sh("f=$(mktemp -u); export f; setsid -f sh -c 'echo $$; : > $f; exec sleep 1000'; "
+                                       "until [ -e $f ]; do sleep 0.01; done; rm $f");
     assert_int_equal(away.end, PROCESS_EXITED);
     const pid_t pid = (pid_t)atoi(away.out);
     assert_true(pid > 1);
