@@ -84,7 +84,7 @@ static void reply_report(struct request *req, enum report_form form, const json_
     char *text = form == REPORT_JSON ? json_compact(report) : report_markdown_new(report);
     const char *type = form == REPORT_JSON ? "application/json; charset=utf-8" : "text/markdown; charset=utf-8";
     struct MHD_Response *response =
-        response_finish(MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE), type);
+        response_finish(req->web, MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE), type);
     MHD_add_response_header(response, "Vary", "Accept");
     reply_response(req, 200, response);
 }

@@ -67,7 +67,7 @@ void api_reload(struct request *req)
     static const char ok[] = "{\"reloaded\":true}\n";
     struct faults faults = {0};
     _cleanup_error_ struct error err = ERROR_NONE;
-    int r = req->web->reload(req->web->engine, &faults, &err);
+    int r = req->web->reload(req->web->reload_userdata, &faults, &err);
     web_audit(req, "reload", req->caller, r < 0 ? 500 : 200, r < 0 ? error_message(&err) : "reloaded");
     if (r >= 0) {
         reply_static(req, 200, "application/json; charset=utf-8", ok, sizeof(ok) - 1);

@@ -6,11 +6,19 @@
 
 static const char accepted_one[] = "{\"accepted\":1}\n";
 
-struct MHD_Response *api_webhook_accepted_one_new(void)
+struct MHD_Response *api_webhook_accepted_one_new(const struct web *w)
 {
     return response_finish(
-        MHD_create_response_from_buffer(sizeof(accepted_one) - 1, (void *)accepted_one, MHD_RESPMEM_PERSISTENT),
+        w, MHD_create_response_from_buffer(sizeof(accepted_one) - 1, (void *)accepted_one, MHD_RESPMEM_PERSISTENT),
         "application/json; charset=utf-8");
+}
+
+/* Who sent them: a line for each connection, not for each webhook. What was in them stands in the journal. */
+static void note_accepted(struct request *req)
+{
+    struct connection *c = req->from;
+    if (c->webhooks++ == 0)
+        snprintf(c->webhooks_by, sizeof(c->webhooks_by), "%s", req->caller);
 }
 
 static void on_ingested(const struct ingest_result *result, void *userdata)
@@ -20,6 +28,8 @@ static void on_ingested(const struct ingest_result *result, void *userdata)
         request_unref(req); /* the sender went away, and the server maybe too */
         return;
     }
+    if (result->status == 200)
+        note_accepted(req);
     if (result->status == 200 && result->accepted == 1 && result->malformed == 0) {
         reply_shared(req, 200, req->web->accepted_one);
     } else if (result->status == 200) {

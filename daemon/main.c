@@ -47,12 +47,22 @@ static void notify_ready(struct engine *e)
     sd_notifyf(0, "READY=1\nSTATUS=%zu playbooks, %zu clusters", engine_playbooks(e)->n, engine_config(e)->n_clusters);
 }
 
-/* Also POST /-/reload's work: validated whole, swapped at once, the old one kept on error. */
-static int reload(struct engine *e, struct faults *faults, struct error *err)
+/* The door has a say in what is loaded. At the start it is not there yet, and decides for itself when it opens. */
+static int vet(const struct config *config, struct faults *faults, void *userdata)
 {
+    const struct daemon *d = userdata;
+    return d->web ? web_vet(d->web, config, faults) : 0;
+}
+
+/* Also POST /-/reload's work: validated whole, swapped at once, the old one kept on error. */
+static int reload(void *userdata, struct faults *faults, struct error *err)
+{
+    struct daemon *d = userdata;
+    struct engine *e = d->engine;
     const int64_t boot_us = now_read().boot_us;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, boot_us);
     int r = engine_reload(e, faults, err);
+    web_vetted(d->web, r >= 0);
     report(faults);
     if (r < 0)
         log_event(LOG_LEVEL_ERROR, "reload failed; the old configuration stays", "error", error_message(err), NULL);
@@ -67,7 +77,7 @@ static int on_hangup(sd_event_source *source _unused_, const struct signalfd_sig
     struct daemon *d = userdata;
     struct faults faults = {0};
     _cleanup_error_ struct error err = ERROR_NONE;
-    reload(d->engine, &faults, &err);
+    reload(d, &faults, &err);
     faults_clear(&faults);
     return 0;
 }
@@ -124,7 +134,9 @@ static int start_engine(struct daemon *d, const struct options *o, struct error 
                                            .external_url = o->external_url,
                                            .dry_run = o->dry_run,
                                            .feature_command = o->feature_command,
-                                           .registry = &registry};
+                                           .registry = &registry,
+                                           .vet = vet,
+                                           .vet_userdata = d};
     struct faults faults = {0};
     int r = engine_new(&options, &d->engine, &faults, err);
     report(&faults);
@@ -150,8 +162,14 @@ static int start(struct daemon *d, const struct options *o, struct error *err)
                                     .listen_address = o->listen_address,
                                     .passed_fd = o->passed_fd,
                                     .max_body = o->max_body,
-                                    .reload = reload};
-    return web_new(&web, &d->web, err);
+                                    .config_file = o->web_config_file,
+                                    .external_url = o->external_url,
+                                    .allow_anonymous = o->allow_anonymous,
+                                    .reload = reload,
+                                    .reload_userdata = d};
+    r = web_new(&web, &d->web, err);
+    d->misconfigured = r == -EINVAL || r == -EACCES; /* no such address, faults in --web.config.file, no login */
+    return r;
 }
 
 /* What systemd listens on already wins over --web.listen-address. */
@@ -204,13 +222,6 @@ int main(int argc, char *argv[])
         json_object_seed(0);
         r = take_socket(&o);
         if (r >= 0)
-            r = listen_address_is_local(o.listen_address) || o.allow_anonymous ? 1 : -EACCES;
-        if (r == -EACCES)
-            fprintf(stderr,
-                    "mendd: --web.listen-address=%s can be reached by others, and mendd speaks no TLS: put a proxy in "
-                    "front, or say --web.allow-anonymous\n",
-                    o.listen_address);
-        else if (r > 0)
             r = run(&o);
     } else {
         r = r < 0 ? EXIT_USAGE : EXIT_STOPPED;

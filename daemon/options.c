@@ -62,7 +62,8 @@ static const char help[] =
     " if it is there)\n"
     "      --storage.path=DIR          the journal (default $STATE_DIRECTORY, else " DEFAULT_STORAGE ")\n"
     "      --web.listen-address=ADDR   host:port, [v6]:port or unix:PATH (default " DEFAULT_LISTEN ")\n"
-    "      --web.allow-anonymous       listen on an address that others can reach, without authentication\n"
+    "      --web.config.file=FILE      TLS, client certificates, users; exporter-toolkit's format\n"
+    "      --web.allow-anonymous       let others reach it without a login (default: refuse to start)\n"
     "      --web.external-url=URL      where people reach mendd, for the links in notices\n"
     "      --web.max-body=SIZE         largest webhook: bytes, or with KiB, MiB (default 8MiB)\n"
     "      --dry-run                   decide and plan everything, change nothing\n"
@@ -152,8 +153,8 @@ static int set_option(struct options *o, int option, const char *value)
         o->dry_run = true;
         return 1;
     case OPT_WEB_CONFIG:
-        return usage("--web.config.file=%s: TLS and users are not available in this version; put a proxy in front",
-                     value);
+        o->web_config_file = value;
+        return 1;
     case OPT_FEATURE:
         if (!feature_exists(value))
             return usage("--enable-feature: there is no feature '%s' (command)", value);

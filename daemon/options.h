@@ -12,9 +12,9 @@ struct options {
     const char *config_file; /* NULL: none */
     const char **playbooks;  /* NULL-terminated */
     const char *listen_address, *storage_path;
-    char *passed_address;     /* of the socket that was passed (activation.h): listen_address then; owned */
-    int passed_fd;            /* that socket; 0: none */
-    const char *external_url; /* or NULL */
+    char *passed_address; /* of the socket that was passed (activation.h): listen_address then; owned */
+    int passed_fd;        /* that socket; 0: none */
+    const char *external_url, *web_config_file; /* or NULL */
     size_t max_body;
     enum log_level log_level;
     enum log_format log_format;

@@ -2,6 +2,7 @@
 #include "web_internal.h"
 
 #include "base/alloc.h"
+#include "options.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,10 +42,16 @@ int web_new(const struct web_options *options, struct web **ret, struct error *e
     w->engine = options->engine;
     w->max_body = options->max_body;
     w->reload = options->reload;
-    int fd = options->passed_fd, r = 0;
-    if (fd > 0)
+    w->reload_userdata = options->reload_userdata;
+    w->config_file = options->config_file;
+    w->external_url = options->external_url;
+    w->anonymous_ok = options->allow_anonymous || listen_address_is_local(options->listen_address);
+    w->peers = peers_new();
+    int fd = options->passed_fd;
+    int r = web_doors_start(w, err);
+    if (r >= 0 && fd > 0)
         w->port = web_port_of(fd);
-    else
+    else if (r >= 0)
         r = web_listen(options->listen_address, &fd, &w->unix_path, &w->port, err);
     if (r >= 0)
         r = web_loop_start(w, fd, err);
@@ -52,7 +59,6 @@ int web_new(const struct web_options *options, struct web **ret, struct error *e
         web_free(w);
         return r;
     }
-    w->accepted_one = api_webhook_accepted_one_new();
     *ret = w;
     return 0;
 }
@@ -62,12 +68,16 @@ struct web *web_free(struct web *w)
     if (!w)
         return NULL;
     w->stopping = true;
+    passwords_free(w->passwords); /* who waits for it hears that mendd is stopping */
     while (w->suspended)
         reply_busy(w->suspended, 5, "stopping", "mendd is stopping; send it again");
     api_events_stop(w);
     web_loop_stop(w);
     if (w->accepted_one)
         MHD_destroy_response(w->accepted_one);
+    web_tls_unref(w->tls);
+    web_tls_unref(w->next_tls);
+    peers_free(w->peers);
     if (w->unix_path)
         unlink(w->unix_path);
     free(w->unix_path);

@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "engine/engine.h"
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 struct web;
@@ -19,13 +20,22 @@ struct web_options {
     const char *listen_address; /* host:port, [v6]:port, :port (every address), unix:PATH; port 0: any free one */
     int passed_fd;              /* listens there already, taken (activation.h); 0: none, it binds itself */
     size_t max_body;            /* bytes of a webhook's body */
-    int (*reload)(struct engine *engine, struct faults *faults, struct error *err); /* POST /-/reload */
+    const char *config_file;    /* --web.config.file, or NULL */
+    const char *external_url;   /* where people reach it, or NULL */
+    bool allow_anonymous;       /* others may reach it without a login */
+    int (*reload)(void *userdata, struct faults *faults, struct error *err); /* POST /-/reload */
+    void *reload_userdata;
 };
 
-/* Listens from here on. The engine must live until after web_free(). */
+/* Listens from here on. The engine and the options' texts must live until after web_free(). -EACCES: others could reach
+ * it, and nobody would have to log in. */
 int web_new(const struct web_options *options, struct web **ret, struct error *err);
 /* Closes the door: requests that still wait get 503. */
 struct web *web_free(struct web *w);
 DEFINE_CLEANUP(struct web *, web_free);
+/* A reload: whether this configuration may be used, together with --web.config.file as it is now. Faults are added. */
+int web_vet(struct web *w, const struct config *config, struct faults *faults);
+/* Then: it is used from now on, or the reload failed elsewhere and it is not. */
+void web_vetted(struct web *w, bool used);
 /* The TCP port that is listened on, 0 for a unix socket. */
 int web_port(const struct web *w);

@@ -1,4 +1,4 @@
-/* The pages' common ground: one style, everything escaped, nothing from elsewhere, no scripts.
+/* The pages' common ground: one style, everything escaped, nothing from elsewhere, no scripts (web_reply.c's headers).
  *
  * Referrer-Policy is same-origin and not no-referrer: with the latter a browser sends "Origin: null" with the form,
  * which the Origin check refuses. */
@@ -60,14 +60,11 @@ void html_reply(struct request *req, unsigned status, struct strbuf *b)
 {
     strbuf_puts(b, "</body></html>\n");
     const size_t len = b->len;
-    struct MHD_Response *response = response_finish(
-        MHD_create_response_from_buffer(len, strbuf_take(b), MHD_RESPMEM_MUST_FREE), "text/html; charset=utf-8");
-    MHD_add_response_header(response, "Content-Security-Policy",
-                            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors "
-                            "'none'; base-uri 'none'");
-    MHD_add_response_header(response, "Referrer-Policy", "same-origin");
+    struct MHD_Response *response =
+        response_finish(req->web, MHD_create_response_from_buffer(len, strbuf_take(b), MHD_RESPMEM_MUST_FREE),
+                        "text/html; charset=utf-8");
     if (status == 401)
-        MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"mendd\"");
+        response_add_challenges(req, response);
     reply_response(req, status, response);
 }
 

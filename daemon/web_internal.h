@@ -6,6 +6,9 @@
 #include "base/strbuf.h"
 #include "web.h"
 #include "web_auth.h"
+#include "web_password.h"
+#include "web_peer.h"
+#include "web_tls.h"
 
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -13,6 +16,7 @@
 
 struct request;
 struct listener;
+struct connection;
 
 struct route {
     const char *method; /* "GET" (HEAD too) or "POST" */
@@ -25,15 +29,53 @@ struct route {
 
 enum { WEB_PARAM_MAX = 128, WEB_CALLER_MAX = 160, COMMAND_MAX = 16 * 1024 };
 
+/* Why a request was not served, for /metrics. */
+enum refusal {
+    REFUSED_CONNECTIONS,
+    REFUSED_SLOW,
+    REFUSED_REQUEST, /* could be read in two ways */
+    REFUSED_RATE,
+    REFUSED_SITE,  /* of another site, or by another name */
+    REFUSED_LOGIN, /* not known */
+    REFUSED_SCOPE, /* known, and may not */
+    REFUSALS
+};
+
+/* A peer's connection, as long as it lives: libmicrohttpd's "socket context". */
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_WORK };
+struct connection {
+    struct web *web;
+    struct peer *peer; /* NULL: a unix socket */
+    struct sockaddr_storage address;
+    int fd;
+    struct web_tls *tls;     /* whose rules it was looked at by; NULL without TLS */
+    struct tls_peer *client; /* NULL: no client certificate that holds */
+    enum phase phase;
+    bool served;                   /* a request before this one */
+    int64_t since_us;              /* the phase's beginning, monotonic */
+    const struct request *request; /* while in PHASE_BODY */
+    uint64_t webhooks;
+    char webhooks_by[WEB_CALLER_MAX];
+    struct connection *next, *prev;
+};
+
 struct request {
     struct web *web;
     struct MHD_Connection *connection;
     unsigned refs;
     const struct route *route;
     char param[WEB_PARAM_MAX];
-    bool admitted;               /* it may; false: the token comes with the form */
+    struct connection *from;
+    bool begun;         /* its headers were judged */
+    bool admitted;      /* it may; false: the token comes with the form */
+    bool asks_password; /* bcrypt works on it */
+    enum password_answer password;
+    char user[WEB_CALLER_MAX];   /* whose password it is */
+    unsigned scopes;             /* of whoever has shown who he is */
     char caller[WEB_CALLER_MAX]; /* who this is, for records and the log */
-    char *body;                  /* NUL-terminated when handled */
+    uint64_t length;             /* Content-Length, 0 without */
+    bool chunked;
+    char *body; /* NUL-terminated when handled */
     size_t body_len, body_cap, received, counted;
     struct MHD_Response *response; /* the answer, until it is queued */
     unsigned status;
@@ -46,7 +88,21 @@ struct web {
     sd_event *event;
     struct engine *engine;
     size_t max_body;
-    int (*reload)(struct engine *engine, struct faults *faults, struct error *err);
+    int (*reload)(void *userdata, struct faults *faults, struct error *err);
+    void *reload_userdata;
+    const char *external_url, *config_file; /* or NULL */
+    bool anonymous_ok;                      /* only this host reaches it, or --web.allow-anonymous */
+    struct web_tls *tls, *next_tls;         /* the web configuration; the one of a reload that is not decided yet */
+    uint64_t files_seen, files_bad;         /* what its files looked like: when loaded, when they could not be */
+    int64_t files_looked_us;
+    struct passwords *passwords;
+    struct peers *peers;
+    struct connection *connections;
+    sd_event_source *sweep;
+    unsigned connections_max;
+    uint64_t refused[REFUSALS];
+    struct bucket refusals_told;
+    uint64_t refusals_untold;
     struct MHD_Daemon *mhd;
     sd_event_source *io, *timer, *kick, *heartbeat;
     uint64_t armed_us; /* when the timer fires, monotonic; 0: not armed */
@@ -70,6 +126,32 @@ void web_loop_stop(struct web *w);
 int web_port_of(int fd); /* 0: of no TCP socket */
 int web_listen(const char *address, int *ret_fd, char **ret_unix_path, int *ret_port, struct error *err);
 
+/* ---- web_connection.c ---- */
+enum MHD_Result web_on_accept(void *cls, const struct sockaddr *address, socklen_t len);
+void web_on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what);
+struct connection *connection_of(struct MHD_Connection *mhd);
+void connection_phase(struct connection *c, enum phase phase, const struct request *req);
+int64_t web_now_us(const struct web *w); /* monotonic, of this turn of the loop */
+/* Looks at the client certificate again if the rules have changed, or it may have expired. */
+void connection_look(struct connection *c, struct MHD_Connection *mhd);
+
+/* ---- web_doors.c: --web.config.file ---- */
+int web_doors_start(struct web *w, struct error *err);
+/* Takes in what has changed on disk; what cannot be used leaves the old one in place. Looks once a second at most. */
+void web_doors_refresh(struct web *w);
+/* NULL: no such file is configured. */
+const struct web_config *web_config_of(const struct web *w);
+/* Whether anybody has to say who he is. */
+bool web_needs_login(const struct web *w, const struct config *config);
+
+/* ---- web_framing.c ---- */
+struct framing {
+    uint64_t length; /* Content-Length */
+    bool chunked;
+    const char *fault; /* what could be read in two ways, or NULL */
+};
+void web_look_at_framing(struct request *req, const char *version, struct framing *ret);
+
 /* ---- web_request.c ---- */
 extern const struct route web_routes[]; /* web.c; ended by a NULL path */
 enum MHD_Result web_on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
@@ -85,15 +167,23 @@ const char *request_header(struct request *req, const char *name);
 /* 400 with a suggestion if the query holds a name that is not in the list. False then. */
 bool request_check_query(struct request *req, const char *const known[]);
 
+/* Waits: MHD asks again after request_wake(). */
+void request_suspend(struct request *req);
+void request_wake(struct request *req);
+void web_count_refusal(struct web *w, enum refusal why);
+
 /* ---- web_auth.c ---- */
-/* Whether the caller may use the route; else the request is answered (401, 403). */
-bool web_admit(struct request *req);
+enum admission { ADMISSION_YES, ADMISSION_NO, ADMISSION_LATER };
+/* Whether the caller may use the route. NO: the request is answered (401, 403, 429); LATER: it is suspended until the
+ * password is checked, then ask again. */
+enum admission web_admit(struct request *req);
 /* The same with the secret of a form. NULL: none was given. */
 bool web_admit_secret(struct request *req, const char *secret);
 /* For pages that are open: whether more than the door may be shown. Answers nothing. */
 bool web_may_look(struct request *req);
-/* A page of another site in somebody's browser must not change anything here. */
-bool web_is_cross_origin(struct request *req);
+/* A page of another site in somebody's browser must neither change nor read anything here. NULL, or why it is
+ * refused; the route is known, if there is one. */
+const char *web_foreign_site(struct request *req, const char *method);
 /* One line of the log for each call that changes something, refused ones too. */
 void web_audit(const struct request *req, const char *did, const char *by, unsigned status, const char *result);
 
@@ -121,19 +211,22 @@ void reply_error(struct request *req, unsigned status, const char *code, const c
 /* 503 with Retry-After. */
 void reply_busy(struct request *req, int retry_after_s, const char *code, const char *message);
 void reply_not_allowed(struct request *req, const char *allow);
-/* 401 with WWW-Authenticate: Bearer. */
+/* 401 with the ways to log in that there are. */
 void reply_unauthorized(struct request *req, const char *message);
+void response_add_challenges(const struct request *req, struct MHD_Response *response);
+/* 429 with Retry-After. */
+void reply_limited(struct request *req, int64_t wait_us, const char *message);
 /* A finished response (taken). */
 void reply_response(struct request *req, unsigned status, struct MHD_Response *response);
 /* A response that others get too (borrowed; it must outlive the server's connections). */
 void reply_shared(struct request *req, unsigned status, struct MHD_Response *response);
 /* Content type and the headers that every answer has. */
-struct MHD_Response *response_finish(struct MHD_Response *response, const char *content_type);
+struct MHD_Response *response_finish(const struct web *w, struct MHD_Response *response, const char *content_type);
 
 /* ---- handlers ---- */
 void api_webhook(struct request *req);
 void api_webhook_oversized(struct web *w, uint64_t len);
-struct MHD_Response *api_webhook_accepted_one_new(void);
+struct MHD_Response *api_webhook_accepted_one_new(const struct web *w);
 void api_actions(struct request *req);
 void api_action(struct request *req);
 void api_report(struct request *req);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <gnutls/abstract.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -94,14 +95,28 @@ static unsigned connection_limit(void)
     return limit.rlim_cur > 2 * FILES_KEPT ? (unsigned)limit.rlim_cur - FILES_KEPT : (unsigned)limit.rlim_cur / 2;
 }
 
+/* Asked for a certificate only if the connection has none of its own: web_tls_apply() gives it one. */
+static int no_certificate(gnutls_session_t session _unused_, const struct gnutls_cert_retr_st *info _unused_,
+                          gnutls_pcert_st **certs _unused_, unsigned *n _unused_, gnutls_ocsp_data_st **ocsp _unused_,
+                          unsigned *n_ocsp _unused_, gnutls_privkey_t *key _unused_, unsigned *flags _unused_)
+{
+    return GNUTLS_E_NO_CERTIFICATE_FOUND;
+}
+
 static int start_mhd(struct web *w, int listen_fd, struct error *err)
 {
-    const unsigned total = connection_limit(), per_address = total - total / 4;
-    w->mhd = MHD_start_daemon(
-        FLAGS, 0, NULL, NULL, web_on_request, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, w, MHD_OPTION_LISTEN_SOCKET,
-        listen_fd, MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, w, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT, total, MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    const bool tls = w->tls && web_config_of(w)->tls;
+    const struct MHD_OptionItem https[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK2, (intptr_t)no_certificate, NULL},
+                                           {MHD_OPTION_END, 0, NULL}},
+                                none[] = {{MHD_OPTION_END, 0, NULL}};
+    w->connections_max = connection_limit();
+    w->mhd = MHD_start_daemon(tls ? (unsigned)FLAGS | MHD_USE_TLS : (unsigned)FLAGS, 0, web_on_accept, w,
+                              web_on_request, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, w, MHD_OPTION_LISTEN_SOCKET,
+                              listen_fd, MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, w, MHD_OPTION_NOTIFY_CONNECTION,
+                              web_on_connection, w, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+                              MHD_OPTION_CONNECTION_LIMIT, w->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                              (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
+                              tls ? https : none, MHD_OPTION_END);
     if (w->mhd)
         return 0;
     close(listen_fd);
@@ -140,4 +155,5 @@ void web_loop_stop(struct web *w)
     sd_event_source_disable_unref(w->timer);
     sd_event_source_disable_unref(w->kick);
     sd_event_source_disable_unref(w->heartbeat);
+    sd_event_source_disable_unref(w->sweep);
 }

@@ -11,7 +11,6 @@
 #include "base/strbuf.h"
 #include "base/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -19,37 +18,6 @@
 /* Bodies up to SMALL_BODY are always taken (the number of connections bounds them); all larger ones together may hold
  * LARGE_TOTAL. After a refusal DISCARD_FACTOR times the limit is read and thrown away before the line is cut. */
 enum { SMALL_BODY = 64 * 1024, LARGE_TOTAL = 64 << 20, DISCARD_FACTOR = 4, CHUNKED_START = 4096 };
-
-struct framing {
-    int lengths, encodings;
-    bool bad;
-    uint64_t length;
-};
-
-static bool is_token(const char *s)
-{
-    const char *p = s;
-    while (*p && (isalnum((unsigned char)*p) || strchr("!#$%&'*+-.^_`|~", *p)))
-        p++;
-    return p > s && !*p;
-}
-
-static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind _unused_, const char *name, const char *value)
-{
-    struct framing *f = cls;
-    if (!is_token(name)) {
-        f->bad = true; /* "Content-Length : 5" is read by some as a length, by others not */
-    } else if (strcasecmp(name, "Content-Length") == 0) {
-        const size_t len = value ? strlen(value) : 0;
-        f->lengths++;
-        f->bad = f->bad || len == 0 || len > 18 || strspn(value, "0123456789") != len;
-        f->length = f->bad ? 0 : strtoull(value, NULL, 10);
-    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        f->encodings++;
-        f->bad = f->bad || !value || strcasecmp(value, "chunked") != 0;
-    }
-    return MHD_YES;
-}
 
 static bool match_path(const char *path, const char *url, char param[WEB_PARAM_MAX])
 {
@@ -118,33 +86,78 @@ static void note_oversized(struct request *req, uint64_t len)
         api_webhook_oversized(req->web, len);
 }
 
-static enum MHD_Result begin(struct request *req, const char *url, const char *method, const char *version)
+void web_count_refusal(struct web *w, enum refusal why)
 {
-    struct framing f = {0};
-    MHD_get_connection_values(req->connection, MHD_HEADER_KIND, look_at_header, &f);
-    if (f.bad || f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings) ||
-        (f.encodings && strcmp(version, "HTTP/1.1") != 0)) {
-        reply_error(req, 400, "bad_framing", "the length of the body is not given clearly");
-        return send_answer(req);
-    }
-    if (strcmp(method, "POST") == 0 && web_is_cross_origin(req)) {
-        reply_error(req, 403, "cross_origin", "requests from pages of other sites are refused");
-        return send_answer(req);
-    }
-    find_route(req, url, method);
-    if (req->route && !web_admit(req))
-        return send_answer(req);
-    if (f.length > body_limit(req)) {
-        if (req->response) /* no such route */
-            return send_answer(req);
-        note_oversized(req, f.length);
-        reply_error(req, 413, "too_large", "the body has %" PRIu64 " bytes, the limit is %zu%s", f.length,
+    w->refused[why]++;
+}
+
+/* The connection ends with it: what follows on it may belong to a body that nobody asked for. */
+static enum MHD_Result refuse(struct request *req, enum refusal why, unsigned status, const char *code,
+                              const char *words)
+{
+    web_count_refusal(req->web, why);
+    reply_error(req, status, code, "%s", words);
+    if (req->response && !req->shared)
+        MHD_add_response_header(req->response, "Connection", "close");
+    return send_answer(req);
+}
+
+static bool is_over_rate(struct request *req, int64_t *ret_wait_us)
+{
+    struct peer *peer = req->from->peer;
+    *ret_wait_us = peer && !peer->loopback ? bucket_take(&peer->requests, &peer_requests, web_now_us(req->web)) : 0;
+    return *ret_wait_us > 0;
+}
+
+/* The size of the body is known to be within bounds, or unknown yet. */
+static enum MHD_Result expect_body(struct request *req)
+{
+    if (req->length > body_limit(req)) {
+        note_oversized(req, req->length);
+        reply_error(req, 413, "too_large", "the body has %" PRIu64 " bytes, the limit is %zu%s", req->length,
                     body_limit(req), is_webhook(req) ? " (--web.max-body)" : "");
         return send_answer(req);
     }
-    if (req->route && req->route->takes_body) /* at most this much ahead of what really comes */
-        req->body_cap = f.encodings ? CHUNKED_START : f.length < SMALL_BODY ? (size_t)f.length + 1 : SMALL_BODY;
+    if (req->route->takes_body) /* at most this much ahead of what really comes */
+        req->body_cap = req->chunked ? CHUNKED_START : req->length < SMALL_BODY ? (size_t)req->length + 1 : SMALL_BODY;
     return MHD_YES;
+}
+
+static enum MHD_Result admit(struct request *req)
+{
+    const enum admission r = web_admit(req);
+    if (r == ADMISSION_NO)
+        return send_answer(req);
+    req->begun = r == ADMISSION_YES;
+    return req->begun ? expect_body(req) : MHD_YES;
+}
+
+static enum MHD_Result begin(struct request *req, const char *url, const char *method, const char *version)
+{
+    struct framing f;
+    int64_t wait_us;
+    web_look_at_framing(req, version, &f);
+    if (f.fault)
+        return refuse(req, REFUSED_REQUEST, 400, "bad_request", f.fault);
+    if (is_over_rate(req, &wait_us)) {
+        web_count_refusal(req->web, REFUSED_RATE);
+        reply_limited(req, wait_us, "too many requests from this address");
+        return send_answer(req);
+    }
+    req->length = f.length;
+    req->chunked = f.chunked;
+    find_route(req, url, method);
+    const char *foreign = web_foreign_site(req, method);
+    if (foreign && req->route && strcmp(method, "POST") == 0)
+        web_audit(req, req->route->path, "another site's page", 403, foreign);
+    if (foreign) {
+        request_drop_response(req);
+        return refuse(req, REFUSED_SITE, 403, "other_site", foreign);
+    }
+    if (req->route)
+        return admit(req);
+    req->begun = true;
+    return f.length == 0 && !f.chunked ? MHD_YES : send_answer(req); /* MHD_YES: the connection is kept */
 }
 
 static void drop_body(struct request *req)
@@ -200,24 +213,54 @@ static enum MHD_Result take_piece(struct request *req, const char *data, size_t 
     return MHD_YES;
 }
 
+void request_suspend(struct request *req)
+{
+    MHD_suspend_connection(req->connection);
+    req->suspended = true;
+    req->next = req->web->suspended;
+    req->link = &req->web->suspended;
+    if (req->next)
+        req->next->link = &req->next;
+    req->web->suspended = req;
+}
+
+void request_wake(struct request *req)
+{
+    if (!req->suspended)
+        return;
+    req->suspended = false;
+    *req->link = req->next;
+    if (req->next)
+        req->next->link = req->link;
+    MHD_resume_connection(req->connection);
+    web_kick(req->web);
+}
+
 static enum MHD_Result handle(struct request *req)
 {
-    request_ref(req);
-    req->route->handle(req);
     enum MHD_Result r = MHD_YES;
-    if (req->response) {
+    request_ref(req);
+    connection_phase(req->from, PHASE_WORK, NULL);
+    req->route->handle(req);
+    if (req->response)
         r = send_answer(req);
-    } else {
-        MHD_suspend_connection(req->connection);
-        req->suspended = true;
-        req->next = req->web->suspended;
-        req->link = &req->web->suspended;
-        if (req->next)
-            req->next->link = &req->next;
-        req->web->suspended = req;
-    }
+    else
+        request_suspend(req);
     request_unref(req);
     return r;
+}
+
+static struct request *request_new(struct web *w, struct MHD_Connection *connection)
+{
+    struct request *req = xnew0(struct request);
+    req->web = w;
+    req->connection = connection;
+    req->refs = 1;
+    req->from = connection_of(connection);
+    connection_phase(req->from, PHASE_BODY, req);
+    web_doors_refresh(w);
+    connection_look(req->from, connection);
+    return req;
 }
 
 enum MHD_Result web_on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
@@ -225,13 +268,11 @@ enum MHD_Result web_on_request(void *cls, struct MHD_Connection *connection, con
 {
     struct request *req = *state;
     if (!req) {
-        req = xnew0(struct request);
-        req->web = cls;
-        req->connection = connection;
-        req->refs = 1;
-        *state = req;
+        *state = req = request_new(cls, connection);
         return begin(req, url, method, version);
     }
+    if (!req->begun && !req->response)
+        return admit(req); /* again: the password has been checked */
     if (*upload_len) {
         const size_t len = *upload_len;
         *upload_len = 0;
@@ -248,6 +289,8 @@ void web_on_completed(void *cls _unused_, struct MHD_Connection *connection _unu
     if (!req)
         return;
     drop_body(req);
+    connection_phase(req->from, PHASE_HEAD, NULL);
+    req->from = NULL;
     req->connection = NULL;
     request_unref(req);
 }

@@ -79,6 +79,7 @@ struct config *config_free(struct config *c)
     cluster_sets_clear(c);
     receivers_clear(c);
     tokens_clear(c);
+    users_clear(c);
     backup_clear(c);
     free(c->hash);
     free(c);

@@ -2,9 +2,9 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, backup, events. A key
- * of the design that this version does not act on is a fault that says so: a setting that would be ignored in silence
- * is a trap. */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, users, backup, events.
+ * A key of the design that this version does not act on is a fault that says so: a setting that would be ignored in
+ * silence is a trap. */
 #pragma once
 
 #include "base/json.h"
@@ -48,6 +48,12 @@ struct token { /* of the API; several secrets while one takes the place of anoth
     size_t n_hashes;
 };
 
+struct user_scopes { /* of somebody whom --web.config.file lets in; one of the two names */
+    char *name;        /* of basic_auth_users */
+    char *certificate; /* a name that a verified client certificate bears */
+    unsigned scopes;
+};
+
 struct config {
     struct cluster_config *clusters;
     size_t n_clusters;
@@ -80,6 +86,8 @@ struct config {
     size_t n_watched;
     struct token *tokens; /* none: whoever reaches the API may do everything */
     size_t n_tokens;
+    struct user_scopes *users; /* NULL: each of them may look and send alerts */
+    size_t n_users;
     struct backup_settings backup;
     bool events;          /* Kubernetes Events on what is acted on; default true */
     bool feature_command; /* --enable-feature=command; not of the file: config_enable() */

@@ -248,6 +248,8 @@ const struct key config_keys[] = {
      .doc = "when MenddSchedule{schedule=…} goes through the playbooks"},
     {"tokens", FORM_LIST, .sub = token_keys, .read = read_tokens,
      .doc = "who may call the API; none: whoever reaches it"},
+    {"users", FORM_LIST, .sub = user_keys, .read = read_users,
+     .doc = "what users and client certificates of --web.config.file may do; without it: webhook and viewer"},
     {"backup", FORM_MAP, .sub = backup_keys, .read = read_backup, .doc = "where the action backup keeps objects"},
     {"events", FORM_MAP, .sub = events_keys, .doc = "Kubernetes Events on what mendd acts on, and where it refuses"},
     {0},

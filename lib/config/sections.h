@@ -6,7 +6,7 @@
 extern const struct key cluster_keys[], alertmanager_keys[], prometheus_keys[], auth_keys[];
 extern const struct key budgets_keys[], storm_keys[], breaker_keys[], maintenance_keys[], receiver_keys[],
     cluster_set_keys[], watch_keys[], escalation_level_keys[], digest_keys[], schedule_keys[], token_keys[],
-    backup_keys[];
+    user_keys[], backup_keys[];
 
 /* safety.c; field: the config */
 void read_budgets(struct loader *l, const struct node *map, void *field);
@@ -31,8 +31,14 @@ void check_receiver_names(struct loader *l, const struct node *root, const struc
 void receivers_clear(struct config *c);
 
 /* tokens.c */
+extern const char *const scope_names[]; /* as enum token_scope */
+void read_scopes(struct loader *l, const struct node *list, void *field);
 void read_tokens(struct loader *l, const struct node *list, void *field);
 void tokens_clear(struct config *c);
+
+/* users.c */
+void read_users(struct loader *l, const struct node *list, void *field);
+void users_clear(struct config *c);
 
 /* backup.c */
 void read_backup(struct loader *l, const struct node *map, void *field);

@@ -20,9 +20,9 @@ struct token_draft {
 
 #define TOKEN(field) offsetof(struct token_draft, field)
 
-static const char *const scope_names[] = {"webhook", "viewer", "approve", "operator", NULL}; /* as enum token_scope */
+const char *const scope_names[] = {"webhook", "viewer", "approve", "operator", NULL}; /* as enum token_scope */
 
-static void read_scopes(struct loader *l, const struct node *list, void *field)
+void read_scopes(struct loader *l, const struct node *list, void *field)
 {
     unsigned *scopes = field;
     if (!want_type(l, list, NODE_LIST))
@@ -40,7 +40,7 @@ static void read_scopes(struct loader *l, const struct node *list, void *field)
                           item->scalar ? item->scalar : "");
     }
     if (list->n_children == 0)
-        faults_add(l->faults, list, "\"scopes\" is empty: such a token opens nothing");
+        faults_add(l->faults, list, "\"scopes\" is empty: that opens nothing");
 }
 
 const struct key token_keys[] = {

@@ -135,6 +135,9 @@ static int load(struct engine *e, struct loaded *ret, struct faults *faults, str
     r = playbooks_load((const char *const *)e->playbook_paths, config, e->options.registry, &table, faults);
     if (r < 0)
         return error_set(err, r, "the playbooks were not loaded");
+    r = e->options.vet ? e->options.vet(config, faults, e->options.vet_userdata) : 0;
+    if (r < 0)
+        return error_set(err, r, "the configuration was not loaded");
     *ret = (struct loaded){.config = TAKE_PTR(config), .table = TAKE_PTR(table)};
     return 0;
 }

@@ -27,6 +27,9 @@ struct engine_options {
     const char *external_url; /* where people reach mendd, for links in notices; or NULL */
     bool dry_run, feature_command;
     const struct registry *registry;
+    /* Asked before a configuration is used, at the start and at each reload; or NULL. -EINVAL with faults: it is not. */
+    int (*vet)(const struct config *config, struct faults *faults, void *userdata);
+    void *vet_userdata;
 };
 
 /* Loads config and playbooks, opens the journal, rebuilds the core, resumes unfinished runs. Faults go to `faults`. */

@@ -87,8 +87,3 @@ void engine_on_record(struct engine *e, engine_record_cb cb, void *userdata)
     e->on_record = cb;
     e->on_record_userdata = userdata;
 }
-const char *mode_name(enum playbook_mode m)
-{
-    (void)m;
-    return "plan";
-}

@@ -137,7 +137,7 @@ static void wrong_usage(void **state _unused_)
     expect("--storage.path", NULL, -EINVAL);
     expect("--dry-run=yes", NULL, -EINVAL);
     expect("--enable-feature=comand", NULL, -EINVAL); /* not of this version: said, not swallowed */
-    expect("--web.config.file=x", NULL, -EINVAL);
+    expect("--web.config.file=x", NULL, 1);
     expect("--log.level=debug", "--log.format=json", 1);
     expect("--help", NULL, 0);
     expect("-h", NULL, 0);

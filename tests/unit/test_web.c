@@ -30,8 +30,9 @@ struct fixture {
 
 enum { MAX_BODY = 100000 };
 
-static int fake_reload(struct engine *e, struct faults *faults, struct error *err)
+static int fake_reload(void *userdata, struct faults *faults, struct error *err)
 {
+    const struct engine *e = userdata;
     (void)faults;
     return e->reload_result < 0 ? error_set(err, e->reload_result, "playbooks/a.yaml:3:1: no such key") : 0;
 }
@@ -42,7 +43,9 @@ static void listen_at(struct fixture *f, const char *address)
                                   .engine = &f->engine,
                                   .listen_address = address,
                                   .max_body = MAX_BODY,
-                                  .reload = fake_reload};
+                                  .allow_anonymous = true,
+                                  .reload = fake_reload,
+                                  .reload_userdata = &f->engine};
     _cleanup_error_ struct error err = ERROR_NONE;
     f->web = web_free(f->web);
     if (web_new(&o, &f->web, &err) < 0)
@@ -129,7 +132,7 @@ static void expect_parts(struct fixture *f, const char *request, const char *con
             fail_msg("'%s' is not in the answer to\n%s:\n%s", expected[i], request, answer);
 }
 #define expect(f, request, ...) expect_parts(f, request, (const char *const[]){__VA_ARGS__, NULL})
-#define H " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+#define H " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
 
 static void test_webhook(void **state)
 {
@@ -321,7 +324,7 @@ static void test_events(void **state)
 {
     struct fixture *f = *state;
     int fd = dial(f);
-    put(fd, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    put(fd, "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     free(get(f, fd, "as they change"));
     assert_non_null(f->engine.on_record);
     _cleanup_json_ json_t *record = json_pack("{s:s}", "id", "abc");
@@ -346,7 +349,7 @@ static void test_listeners_are_bounded(void **state)
     int fds[32];
     for (int i = 0; i < 32; i++) {
         fds[i] = dial(f);
-        put(fds[i], "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+        put(fds[i], "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
         free(get(f, fds[i], "as they change"));
     }
     expect(f, "GET /events" H "\r\n", "HTTP/1.1 503 ", "too_many_listeners");
@@ -371,7 +374,7 @@ static void test_half_sent_and_idle(void **state)
         if (i % 3 == 1)
             put(fds[i], "POST /webhook HTTP/1.1\r\nHo");
         if (i % 3 == 2)
-            put(fds[i], "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\nhalf");
+            put(fds[i], "POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90000\r\n\r\nhalf");
         sd_event_run(f->event, 0);
     }
     expect(f, "POST /webhook" H "Content-Length: 5\r\n\r\nhello", "HTTP/1.1 200 ");
@@ -406,7 +409,8 @@ static void test_unix_socket(void **state)
     close(fd);
     assert_non_null(strstr(answer, "HTTP/1.1 200 "));
     struct web *second = NULL;
-    const struct web_options o = {.event = f->event, .engine = &f->engine, .listen_address = address, .max_body = 1};
+    const struct web_options o = {
+        .event = f->event, .engine = &f->engine, .listen_address = address, .max_body = 1, .allow_anonymous = true};
     assert_int_equal(web_new(&o, &second, NULL), -EADDRINUSE); /* one in use is not taken away */
     f->web = web_free(f->web);
     assert_int_equal(access(path, F_OK), -1);
@@ -425,7 +429,8 @@ static void test_addresses(void **state)
     }
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct web *w = NULL;
-        const struct web_options o = {.event = f->event, .engine = &f->engine, .listen_address = bad[i]};
+        const struct web_options o = {
+            .event = f->event, .engine = &f->engine, .listen_address = bad[i], .allow_anonymous = true};
         assert_int_equal(web_new(&o, &w, NULL), -EINVAL);
     }
 }

@@ -93,19 +93,60 @@ static void test_header(void **state)
 static void test_origin(void **state)
 {
     (void)state;
-    assert_true(auth_origin_ok(NULL, "127.0.0.1:9490", false));
-    assert_true(auth_origin_ok("http://127.0.0.1:9490", "127.0.0.1:9490", false));
-    assert_true(auth_origin_ok("http://localhost:9490", "LOCALHOST:9490", false));
-    assert_true(auth_origin_ok("http://[::1]:9490", "[::1]:9490", false));
-    assert_true(auth_origin_ok("https://mendd.example", "mendd.example", true));
+    assert_true(auth_origin_ok(NULL, "127.0.0.1:9490"));
+    assert_true(auth_origin_ok("http://127.0.0.1:9490", "127.0.0.1:9490"));
+    assert_true(auth_origin_ok("http://localhost:9490", "LOCALHOST:9490"));
+    assert_true(auth_origin_ok("http://[::1]:9490", "[::1]:9490"));
+    assert_true(auth_origin_ok("https://mendd.example", "mendd.example"));
     static const char *const foreign[] = {"http://evil.example", "null", "", "http://127.0.0.1:80", "127.0.0.1:9490"};
-    for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
-        assert_false(auth_origin_ok(foreign[i], "127.0.0.1:9490", false));
-        assert_false(auth_origin_ok(foreign[i], "127.0.0.1:9490", true));
-    }
-    assert_false(auth_origin_ok("http://x", NULL, true));
-    /* another site's name that points at this address: the page and the Host agree, and it is no address */
-    assert_false(auth_origin_ok("http://evil.example:9490", "evil.example:9490", false));
+    for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
+        assert_false(auth_origin_ok(foreign[i], "127.0.0.1:9490"));
+    assert_false(auth_origin_ok("http://x", NULL));
+}
+
+/* Another site's name that points at this address: the page and the Host agree, and it is no address. */
+static void test_host(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"127.0.0.1",      "127.0.0.1:9490", "[::1]:9490",
+                                       "[2001:db8::1]",  "192.0.2.1:1",    "localhost",
+                                       "LocalHost:9490", "mendd.example",  "mendd.example:443"};
+    static const char *const bad[] = {"",
+                                      "evil.example",
+                                      "evil.example:9490",
+                                      "127.0.0.1.evil.example",
+                                      "::1",
+                                      "[evil]",
+                                      "localhost.evil",
+                                      "mendd.example.evil",
+                                      "0x7f.1",
+                                      "mendd.example/.x.y",
+                                      "127.1"};
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        if (!auth_host_ok(good[i], "https://mendd.example:8443/path"))
+            fail_msg("%s is ours", good[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (auth_host_ok(bad[i], i % 2 ? NULL : "https://mendd.example2"))
+            fail_msg("%s is not ours", bad[i]);
+    assert_false(auth_host_ok("mendd.example", NULL));
+    assert_false(auth_host_ok(NULL, NULL));
+}
+
+static void test_basic(void **state)
+{
+    (void)state;
+    char *user = NULL, *password = NULL;
+    assert_true(auth_basic("Basic YWxpY2U6YTpi", &user, &password)); /* alice:a:b */
+    assert_string_equal(user, "alice");
+    assert_string_equal(password, "a:b");
+    free(user);
+    free(password);
+    /* no colon, no user, a NUL, no base64, another scheme */
+    static const char *const none[] = {
+        "Basic YWxpY2U=", "Basic OmFi", "Basic YQBiOmM=", "Basic ###", "Bearer abc", "Basic"};
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        assert_false(auth_basic(none[i], &user, &password));
+    assert_false(auth_basic(NULL, &user, &password));
 }
 
 static void write_file(const char *path, const char *text)
@@ -190,9 +231,9 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scopes), cmocka_unit_test(test_find),     cmocka_unit_test(test_header),
-        cmocka_unit_test(test_origin), cmocka_unit_test(test_rotation), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_scopes),   cmocka_unit_test(test_find),  cmocka_unit_test(test_header),
+        cmocka_unit_test(test_origin),   cmocka_unit_test(test_host),  cmocka_unit_test(test_basic),
+        cmocka_unit_test(test_rotation), cmocka_unit_test(test_files), cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
