@@ -62,6 +62,35 @@ static void set_url(CURL *c, const char *base, const char *path)
     curl_easy_setopt(c, CURLOPT_URL, url);
 }
 
+/* Basic auth by libcurl itself, which encodes it; the password is wiped from ours. */
+static int set_login(CURL *c, const struct cli *cli)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (!cli->user)
+        return EXIT_OK;
+    char *password = NULL;
+    if (secret_read(cli->password_file, &password, &err) < 0) {
+        fprintf(stderr, "mendctl: --password-file: %s\n", error_message(&err));
+        return EXIT_USAGE;
+    }
+    curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    curl_easy_setopt(c, CURLOPT_USERNAME, cli->user);
+    curl_easy_setopt(c, CURLOPT_PASSWORD, password);
+    explicit_bzero(password, strlen(password));
+    free(password);
+    return EXIT_OK;
+}
+
+static void set_tls(CURL *c, const struct cli *cli)
+{
+    if (cli->ca_file)
+        curl_easy_setopt(c, CURLOPT_CAINFO, cli->ca_file);
+    if (cli->cert_file)
+        curl_easy_setopt(c, CURLOPT_SSLCERT, cli->cert_file);
+    if (cli->key_file)
+        curl_easy_setopt(c, CURLOPT_SSLKEY, cli->key_file);
+}
+
 static void set_common(CURL *c)
 {
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
@@ -96,9 +125,12 @@ static int request(const struct cli *cli, const char *method, const char *base, 
     _cleanup_free_ char *text = body ? json_compact(body) : NULL;
     _cleanup_strbuf_ struct strbuf answer = STRBUF_INIT;
     int r = set_headers(cli, text != NULL, &headers);
+    if (r == EXIT_OK)
+        r = set_login(c, cli);
     if (r != EXIT_OK)
         return r;
     set_common(c);
+    set_tls(c, cli);
     set_url(c, base, path);
     curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
@@ -162,9 +194,12 @@ int client_stream(const struct cli *cli, const char *path, bool (*line)(const ch
     _cleanup_(slist_freep) struct curl_slist *headers = NULL;
     struct stream s = {.pending = {.max = 1 << 20}, .line = line, .userdata = userdata};
     int r = set_headers(cli, false, &headers);
+    if (r == EXIT_OK)
+        r = set_login(c, cli);
     if (r != EXIT_OK)
         return r;
     set_common(c);
+    set_tls(c, cli);
     set_url(c, cli->url, path);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_stream);

@@ -17,11 +17,31 @@ static const struct verb *const verbs[] = {
     &verb_check, &verb_plan,   &verb_rbac,  &verb_test,   &verb_replay,   &verb_fire,      &verb_actions, &verb_cancel,
     &verb_pause, &verb_resume, &verb_reset, &verb_status, &verb_clusters, &verb_playbooks, &verb_schema,  &verb_yaml};
 
+<<<<<<< HEAD
 enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_FEATURE, OPT_VERSION };
+=======
+enum {
+    OPT_URL = 256,
+    OPT_TOKEN,
+    OPT_USER,
+    OPT_PASSWORD,
+    OPT_CA,
+    OPT_CERT,
+    OPT_KEY,
+    OPT_CONFIG,
+    OPT_PLAYBOOKS,
+    OPT_VERSION
+};
+>>>>>>> c3d166e (Doors: limits for each peer, attacks on the running daemon (tests/security), SECURITY.md; mendctl logs in with users and certificates)
 
 static const struct option global_options[] = {
     {"url", required_argument, NULL, OPT_URL},
     {"token-file", required_argument, NULL, OPT_TOKEN},
+    {"user", required_argument, NULL, OPT_USER},
+    {"password-file", required_argument, NULL, OPT_PASSWORD},
+    {"ca-file", required_argument, NULL, OPT_CA},
+    {"cert-file", required_argument, NULL, OPT_CERT},
+    {"key-file", required_argument, NULL, OPT_KEY},
     {"config.file", required_argument, NULL, OPT_CONFIG},
     {"playbooks", required_argument, NULL, OPT_PLAYBOOKS},
     {"enable-feature", required_argument, NULL, OPT_FEATURE},
@@ -42,6 +62,11 @@ static void print_help(FILE *f)
     fputs("\n"
           "      --url=URL            mendd's address (MENDCTL_URL; default http://127.0.0.1:9490; unix:PATH too)\n"
           "      --token-file=FILE    bearer token for mendd\n"
+          "      --user=NAME          user for mendd, with\n"
+          "      --password-file=FILE the password\n"
+          "      --ca-file=FILE       https: who signs mendd's certificate (default: whom the system trusts)\n"
+          "      --cert-file=FILE     https: client certificate, with\n"
+          "      --key-file=FILE      its key\n"
           "      --config.file=FILE   mendd's configuration, for the verbs that need no daemon\n"
           "      --playbooks=PATH     playbooks, for the verbs that need no daemon; may be given several times\n"
           "      --enable-feature=command   playbooks may hold command.run, as in a mendd with that flag\n"
@@ -112,6 +137,21 @@ static int set_option(struct cli *cli, int option)
     case OPT_TOKEN:
         cli->token_file = optarg;
         return -1;
+    case OPT_USER:
+        cli->user = optarg;
+        return -1;
+    case OPT_PASSWORD:
+        cli->password_file = optarg;
+        return -1;
+    case OPT_CA:
+        cli->ca_file = optarg;
+        return -1;
+    case OPT_CERT:
+        cli->cert_file = optarg;
+        return -1;
+    case OPT_KEY:
+        cli->key_file = optarg;
+        return -1;
     case OPT_CONFIG:
         cli->config_file = optarg;
         return -1;
@@ -171,8 +211,9 @@ static int parse_globals(struct cli *cli, int argc, char *argv[], char **rest, i
 {
     int n = 0;
     for (int i = 1; i < argc; i++) {
-        static const char *const with_value[] = {
-            "--url", "--token-file", "--config.file", "--playbooks", "--output", "-o", NULL};
+        static const char *const with_value[] = {"--url",       "--token-file", "--user",     "--password-file",
+                                                 "--ca-file",   "--cert-file",  "--key-file", "--config.file",
+                                                 "--playbooks", "--output",     "-o",         NULL};
         char *equals = strchr(argv[i], '=');
         _cleanup_free_ char *name = xstrndup(argv[i], equals ? (size_t)(equals - argv[i]) : strlen(argv[i]));
         const bool global = str_in(name, with_value), early = n == 0 && argv[i][0] == '-';
@@ -188,7 +229,13 @@ static int parse_globals(struct cli *cli, int argc, char *argv[], char **rest, i
             return r;
     }
     *ret_n = n;
-    return -1;
+    const char *half = !cli->user != !cli->password_file   ? "--user and --password-file belong together"
+                       : !cli->cert_file != !cli->key_file ? "--cert-file and --key-file belong together"
+                       : cli->user && cli->token_file      ? "either --user or --token-file"
+                                                           : NULL;
+    if (half)
+        fprintf(stderr, "mendctl: %s\n", half);
+    return half ? EXIT_USAGE : -1;
 }
 
 int main(int argc, char *argv[])

@@ -129,7 +129,8 @@ void api_events(struct request *req)
     push(l, hello, sizeof(hello) - 1);
     reply_response(
         req, 200,
-        response_finish(req->web, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_queue, l, listener_free),
+        response_finish(req->web,
+                        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_queue, l, listener_free),
                         "text/event-stream"));
 }
 

@@ -39,6 +39,7 @@ static void add_work(struct strbuf *b, const struct engine_stats *st)
 {
     counter(b, "mendd_webhooks_total", "Webhooks received.", st->webhooks);
     counter(b, "mendd_webhooks_rejected_total", "Webhooks that were not answered with 200.", st->rejected);
+    counter(b, "mendd_webhooks_oversized_total", "Webhooks over the size limit.", st->oversized);
     counter(b, "mendd_alerts_received_total", "Alerts accepted into the journal.", st->alerts);
     counter(b, "mendd_alerts_malformed_total", "Elements of webhooks that were no alerts.", st->malformed);
     family(b, "mendd_decisions_total", "counter", "Records that ended, by their reason.");
@@ -290,6 +291,20 @@ static void add_process(struct strbuf *b, int64_t start_wall_us)
           seconds(start_wall_us));
 }
 
+static void add_door(struct strbuf *b, const struct web *w)
+{
+    static const char *const why[REFUSALS] = {[REFUSED_CONNECTIONS] = "connections",
+                                              [REFUSED_SLOW] = "slow",
+                                              [REFUSED_REQUEST] = "request",
+                                              [REFUSED_RATE] = "rate",
+                                              [REFUSED_SITE] = "site",
+                                              [REFUSED_LOGIN] = "login",
+                                              [REFUSED_SCOPE] = "scope"};
+    family(b, "mendd_http_refused_total", "counter", "Connections and requests that were not served, by the reason.");
+    for (int i = 0; i < REFUSALS; i++)
+        strbuf_printf(b, "mendd_http_refused_total{why=\"%s\"} %" PRIu64 "\n", why[i], w->refused[i]);
+}
+
 void api_metrics(struct request *req)
 {
     struct engine *e = req->web->engine;
@@ -299,6 +314,7 @@ void api_metrics(struct request *req)
     _cleanup_json_ json_t *status = engine_status_new(e);
     add_config(&b, &st);
     add_work(&b, &st);
+    add_door(&b, req->web);
     add_repairs(&b, &st);
     add_safety(&b, status);
     add_rights(&b, json_object_get(status, "rights"));

@@ -106,17 +106,14 @@ static int no_certificate(gnutls_session_t session _unused_, const struct gnutls
 static int start_mhd(struct web *w, int listen_fd, struct error *err)
 {
     const bool tls = w->tls && web_config_of(w)->tls;
-    const struct MHD_OptionItem https[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK2, (intptr_t)no_certificate, NULL},
-                                           {MHD_OPTION_END, 0, NULL}},
-                                none[] = {{MHD_OPTION_END, 0, NULL}};
     w->connections_max = connection_limit();
     w->mhd = MHD_start_daemon(tls ? (unsigned)FLAGS | MHD_USE_TLS : (unsigned)FLAGS, 0, web_on_accept, w,
                               web_on_request, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, w, MHD_OPTION_LISTEN_SOCKET,
                               listen_fd, MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, w, MHD_OPTION_NOTIFY_CONNECTION,
                               web_on_connection, w, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
                               MHD_OPTION_CONNECTION_LIMIT, w->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                              (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-                              tls ? https : none, MHD_OPTION_END);
+                              (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                              tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END, no_certificate, MHD_OPTION_END);
     if (w->mhd)
         return 0;
     close(listen_fd);

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# links.sh [ROOT]: every relative link of README.md, CONTRIBUTING.md, docs/ and deploy/ leads to something that exists, and
-# no page speaks of a place on one developer's machine.
+# links.sh [ROOT]: every relative link of README.md, CONTRIBUTING.md, SECURITY.md, docs/ and deploy/ leads to something that
+# exists, and no page speaks of a place on one developer's machine.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"
 bad=0 seen=0
 
-for page in README.md CONTRIBUTING.md docs/*.md deploy/k8s/README.md deploy/k8s/helm/*/README.md; do
+for page in README.md CONTRIBUTING.md SECURITY.md docs/*.md deploy/k8s/README.md deploy/k8s/helm/*/README.md; do
   [[ -f $page ]] || { echo "$page is missing" >&2; bad=$((bad + 1)); continue; }
   while IFS= read -r link; do
     [[ $link =~ ^(https?:|mailto:|#) ]] && continue

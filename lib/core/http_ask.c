@@ -45,14 +45,26 @@ static int check_login(const json_t *with, struct error *err)
     return check_aws(json_object_get(with, "aws"), err);
 }
 
-/* A header of a playbook stands in the journal: a secret does not belong there. */
+static bool is_one_line(const char *s)
+{
+    for (; s && *s; s++)
+        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+            return false;
+    return true;
+}
+
+/* A header of a playbook stands in the journal: a secret does not belong there. What a label puts into its value must
+ * not begin another one. */
 static int check_headers(const json_t *with, struct error *err)
 {
     const char *name;
     json_t *value;
-    json_object_foreach (json_object_get(with, "headers"), name, value)
+    json_object_foreach (json_object_get(with, "headers"), name, value) {
         if (redact_is_secret_name(name, strlen(name)))
             return error_set(err, -EINVAL, "the header %.64s holds a secret: give it in header_files", name);
+        if (!is_one_line(json_string_value(value)))
+            return error_set(err, -EINVAL, "the header %.64s holds a line break or another control character", name);
+    }
     return 0;
 }
 

@@ -51,7 +51,8 @@ struct ingest_result {
 };
 typedef void (*ingest_done_cb)(const struct ingest_result *result, void *userdata);
 void engine_ingest(struct engine *e, char *body_taken, size_t len, ingest_done_cb done, void *userdata);
-/* A webhook that was too large to be read (413): noted and escalated, since alerts may have been lost in it. */
+/* A webhook that was too large to be read (413): noted and escalated, since alerts may have been lost in it; of many,
+ * three at once and one each five minutes. */
 void engine_note_oversized(struct engine *e, uint64_t content_length);
 
 /* An operator's command (core/core.h). `done` fires exactly once, on the loop, after the commit: 503 if the journal
@@ -79,7 +80,7 @@ enum { REPAIR_BUCKETS = 12 };
 extern const int64_t repair_bucket_us[REPAIR_BUCKETS - 1]; /* upper bounds, inclusive */
 
 struct engine_stats {
-    uint64_t webhooks, alerts, malformed, rejected; /* since start */
+    uint64_t webhooks, alerts, malformed, rejected, oversized; /* since start */
     uint64_t decisions[64];                         /* by enum reason, of records that ended (REASON_COUNT <= 64) */
     uint64_t outcomes[8];                           /* of the same, by enum run_outcome */
     uint64_t repair_buckets[REPAIR_BUCKETS];        /* runs that were proven, by how long that took; the last: longer */

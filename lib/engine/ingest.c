@@ -174,6 +174,18 @@ static void nobody(const struct ingest_result *result _unused_, void *userdata _
 {
 }
 
+/* Whoever may post could make a record, and wake a person, with each of them: a few say the same as a thousand. What
+ * was lost is looked up either way. */
+static bool is_told_already(struct engine *e)
+{
+    static const struct rate_limit told = {.burst = 3, .interval_us = 5 * 60 * USEC_PER_SEC};
+    e->stats.oversized++;
+    if (bucket_take(&e->oversized_told, &told, now_read().boot_us) == 0)
+        return false;
+    refetch_alerts(e);
+    return true;
+}
+
 void engine_note_oversized(struct engine *e, uint64_t content_length)
 {
     if (e->broken || e->stopping || e->ingest_waiting >= MAX_WAITING) {
@@ -181,6 +193,8 @@ void engine_note_oversized(struct engine *e, uint64_t content_length)
                   NULL);
         return;
     }
+    if (is_told_already(e))
+        return;
     struct ingest *in = xnew0(struct ingest);
     struct store_batch *b = store_batch_new();
     *in =

@@ -2,6 +2,7 @@
  * parser of large bodies) hide behind completions. */
 #pragma once
 
+#include "base/bucket.h"
 #include "base/clock.h"
 #include "core/alert.h"
 #include "engine/cluster_events.h"
@@ -65,6 +66,7 @@ struct engine {
     int64_t flood_window; /* webhooks in this window of time and the one before: is it a flood? */
     unsigned flood_now, flood_before;
     int64_t flood_until_us; /* boot time */
+    struct bucket oversized_told;
     bool spilled;           /* more rows than the queue holds wait in the inbox table */
     bool spill_unread;      /* the last try to read them failed */
     sd_event_source *decide_source;

@@ -16,6 +16,7 @@ def main():
     names = []
     for file in files or sorted(map(str, here.glob("test_*.py"))):
         name = pathlib.Path(file).stem
+        sys.path.insert(0, str(pathlib.Path(file).resolve().parent))
         spec = importlib.util.spec_from_file_location(name, file)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
