@@ -48,7 +48,7 @@ struct token { /* of the API; several secrets while one takes the place of anoth
     size_t n_hashes;
 };
 
-struct user_scopes { /* of somebody whom --web.config.file lets in; one of the two names */
+struct user_scopes {   /* of somebody whom --web.config.file lets in; one of the two names */
     char *name;        /* of basic_auth_users */
     char *certificate; /* a name that a verified client certificate bears */
     unsigned scopes;
@@ -89,9 +89,9 @@ struct config {
     struct user_scopes *users; /* NULL: each of them may look and send alerts */
     size_t n_users;
     struct backup_settings backup;
-    bool events;          /* Kubernetes Events on what is acted on; default true */
-    bool feature_command; /* --enable-feature=command; not of the file: config_enable() */
-    char *hash;           /* of the loaded bytes: <app>_config_hash */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, users, backup, events.
+ * A key of the design that this version does not act on is a fault that says so: a setting that would be ignored in
+ * silence is a trap. */
 };
 
 struct config *config_free(struct config *c);
