@@ -380,8 +380,8 @@ void web_audit(const struct request *req, const char *did, const char *by, unsig
     snprintf(untold, sizeof(untold), "%" PRIu64, w->refusals_untold);
     if (req->connection)
         peer_name((const struct sockaddr *)&req->from->address, from);
-    log_event(status < 300 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "operator", "did", did, "by", by, "from",
-              *from ? from : NULL, "run", *req->param ? req->param : NULL, "status", code, "result", result, "left_out",
-              w->refusals_untold ? untold : NULL, NULL);
+    log_event(status < 300 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "operator", "did", did, "by", by, "run",
+              *req->param ? req->param : NULL, "status", code, "result", result, "from", *from ? from : NULL,
+              "left_out", w->refusals_untold ? untold : NULL, NULL);
     w->refusals_untold = 0;
 }
