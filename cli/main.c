@@ -17,9 +17,6 @@ static const struct verb *const verbs[] = {
     &verb_check, &verb_plan,   &verb_rbac,  &verb_test,   &verb_replay,   &verb_fire,      &verb_actions, &verb_cancel,
     &verb_pause, &verb_resume, &verb_reset, &verb_status, &verb_clusters, &verb_playbooks, &verb_schema,  &verb_yaml};
 
-<<<<<<< HEAD
-enum { OPT_URL = 256, OPT_TOKEN, OPT_CONFIG, OPT_PLAYBOOKS, OPT_FEATURE, OPT_VERSION };
-=======
 enum {
     OPT_URL = 256,
     OPT_TOKEN,
@@ -30,9 +27,9 @@ enum {
     OPT_KEY,
     OPT_CONFIG,
     OPT_PLAYBOOKS,
+    OPT_FEATURE,
     OPT_VERSION
 };
->>>>>>> c3d166e (Doors: limits for each peer, attacks on the running daemon (tests/security), SECURITY.md; mendctl logs in with users and certificates)
 
 static const struct option global_options[] = {
     {"url", required_argument, NULL, OPT_URL},

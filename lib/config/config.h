@@ -2,9 +2,9 @@
  * $CREDENTIALS_DIRECTORY). Loaded whole or not at all; immutable; owned by the caller.
  *
  * Keys: clusters, alertmanager, prometheus, vars, protected_namespaces, limits, unmatched, storage, defaults,
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, users, backup, events.
- * A key of the design that this version does not act on is a fault that says so: a setting that would be ignored in
- * silence is a trap. */
+ * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, users, backup,
+ * events. A key of the design that this version does not act on is a fault that says so: a setting that would be
+ * ignored in silence is a trap. */
 #pragma once
 
 #include "base/json.h"
@@ -89,9 +89,9 @@ struct config {
     struct user_scopes *users; /* NULL: each of them may look and send alerts */
     size_t n_users;
     struct backup_settings backup;
- * ignore_annotation, receivers, escalation, digest, maintenance, budgets, storm, breaker, tokens, users, backup, events.
- * A key of the design that this version does not act on is a fault that says so: a setting that would be ignored in
- * silence is a trap. */
+    bool events;          /* Kubernetes Events on what is acted on; default true */
+    bool feature_command; /* --enable-feature=command; not of the file: config_enable() */
+    char *hash;           /* of the loaded bytes: <app>_config_hash */
 };
 
 struct config *config_free(struct config *c);
