@@ -60,7 +60,7 @@ static void print_help(FILE *f)
           "      --url=URL            mendd's address (MENDCTL_URL; default http://127.0.0.1:9490; unix:PATH too)\n"
           "      --token-file=FILE    bearer token for mendd\n"
           "      --user=NAME          user for mendd, with\n"
-          "      --password-file=FILE the password\n"
+          "      --password-file=FILE  the password\n"
           "      --ca-file=FILE       https: who signs mendd's certificate (default: whom the system trusts)\n"
           "      --cert-file=FILE     https: client certificate, with\n"
           "      --key-file=FILE      its key\n"

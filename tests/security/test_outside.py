@@ -66,7 +66,7 @@ class ApiServer(Doors):
         self.m.start()
         self.assertEqual(self.m.webhook(h.payload({"labels": {"alertname": "Broken", "namespace": "shop", "deployment": "api"}})).status, 200)
         run = self.m.run_of("Broken")["id"]
-        h.until("it was asked", lambda: self.server.got)
+        h.until("it was asked", lambda: [g for g in self.server.got if g[0] == "GET"])
         return h.until("the record tells of it", lambda: (r := self.m.record(run)) and (r["state"] == "done" or [t for t in r["timeline"] if t.get("event")] or
                                                                                      len(self.server.got) > 2) and r)
 
@@ -92,7 +92,9 @@ class ApiServer(Doors):
                 record = self.against(status, headers, body)
                 self.answered(f"an API server that answers with {name}", told(record))
                 self.assertNotEqual(record["outcome"], "resolved")
-                self.assertEqual([g for g in self.server.got if g[0] not in ("GET",)], [], "nothing was changed")
+                # SelfSubjectAccessReviews are questions
+                changes = [g for g in self.server.got if g[0] != "GET" and "/selfsubjectaccessreviews" not in g[1]]
+                self.assertEqual(changes, [], "nothing was changed")
                 self.assertLess(self.m.memory_kb(), 200 * 1024)
                 self.m.stop()
 
@@ -103,11 +105,11 @@ class Files(Doors):
         kubeconfig = self.m.folder / "kubeconfig"
         kubeconfig.chmod(0o644)
         self.m.start()
-        lines = self.log_lines("level=warn", "kubeconfig can be read by everybody", str(kubeconfig))
+        lines = self.log_lines("level=warn", "the kubeconfig holds a token or key, and others can read it: chmod 600", str(kubeconfig))
         self.answered("a kubeconfig with mode 0644", "a warning that says chmod 600")
         self.assertTrue(lines, self.m.tail())
         self.m.stop()
         self.m.log.unlink()
         kubeconfig.chmod(0o600)
         self.m.start()
-        self.assertFalse(self.log_lines("can be read by everybody"))
+        self.assertFalse(self.log_lines("others can read it"))
