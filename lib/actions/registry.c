@@ -1,15 +1,16 @@
 #include "actions/registry.h"
 
-extern const struct action action_backup, action_certificate_reissue, action_certificate_renew, action_cluster_read, action_command_run,
-    action_configmap_set, action_events_list, action_exec, action_exec_read, action_flux_reconcile, action_flux_resume,
-    action_flux_suspend, action_gitops_suspend, action_hpa_set, action_http_read, action_http_request,
-    action_job_from_cronjob, action_job_run, action_keda_pause, action_keda_resume, action_metrics_top,
-    action_networkpolicy_quarantine, action_node_cordon, action_node_drain, action_node_uncordon, action_notify,
-    action_pod_describe, action_pod_logs, action_pods_delete, action_pods_evict, action_promql_query, action_pvc_expand,
-    action_redis_command, action_resource_annotate, action_resource_apply, action_resource_delete,
-    action_resource_label, action_resource_patch, action_resource_read, action_restore, action_rollout_pause,
-    action_rollout_restart, action_rollout_resume, action_rollout_undo, action_scale, action_secret_set,
-    action_service_switch, action_set_image, action_set_resources, action_silence_create, action_wait;
+extern const struct action action_backup, action_certificate_reissue, action_certificate_renew, action_cluster_read,
+    action_command_run, action_configmap_set, action_events_list, action_exec, action_exec_read, action_flux_reconcile,
+    action_flux_resume, action_flux_suspend, action_gitops_suspend, action_hpa_set, action_http_read,
+    action_http_request, action_job_from_cronjob, action_job_run, action_keda_pause, action_keda_resume,
+    action_metrics_top, action_networkpolicy_quarantine, action_node_cordon, action_node_drain, action_node_uncordon,
+    action_notify, action_pod_describe, action_pod_logs, action_pods_delete, action_pods_evict, action_promql_query,
+    action_pvc_expand, action_redis_command, action_redis_read, action_resource_annotate, action_resource_apply,
+    action_resource_delete, action_resource_label, action_resource_patch, action_resource_read, action_restore,
+    action_rollout_pause, action_rollout_restart, action_rollout_resume, action_rollout_undo, action_scale,
+    action_secret_set, action_service_switch, action_set_image, action_set_resources, action_silence_create,
+    action_wait;
 
 const struct action *const all_actions[] = {
     &action_backup,                   /* backup.c */
@@ -45,6 +46,7 @@ const struct action *const all_actions[] = {
     &action_promql_query,             /* promql.c */
     &action_pvc_expand,               /* claim.c */
     &action_redis_command,            /* redis.c */
+    &action_redis_read,               /* redis.c */
     &action_resource_annotate,        /* merge.c */
     &action_resource_apply,           /* apply.c */
     &action_resource_delete,          /* apply.c */

@@ -4,7 +4,7 @@
 #include "core/redis_ask.h"
 #include "world.h"
 
-extern const struct action action_redis_command;
+extern const struct action action_redis_command, action_redis_read;
 #define AT "'address':'redis:6379'"
 
 static void planned(void **s _unused_)
@@ -70,8 +70,37 @@ static void judged(void **s _unused_)
     assert_string_equal(json_text(kept, "text"), "3");
 }
 
+static void what_it_says(void **s _unused_)
+{
+    static const struct {
+        const char *answer, *text;
+        bool missing;
+    } cases[] = {{"{'status':0,'integer':7}", "7", false},
+                 {"{'status':0,'text':'# Memory\\nused:1'}", "# Memory\nused:1", false},
+                 {"{'status':0,'redis_error':'NOAUTH required'}", "could not be asked: NOAUTH required", true},
+                 {"{'error':'refused','message':'redis:6379: refused'}", "could not be asked: ", true}};
+    struct world w;
+    world_init(&w, "Deployment", "api", "app=api");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct action_plan plan = {0};
+        world_answer(&w, "redis:6379", cases[i].answer);
+        world_expect(&w, &action_redis_read, "{" AT ",'command':['XLEN','ci:jobs']}", 0, "", &plan);
+        const json_t *item = json_array_get(plan.evidence, 0);
+        assert_string_equal(json_text(item, "name"), "XLEN on redis:6379");
+        assert_int_equal(json_bool_or(item, "missing", false), cases[i].missing);
+        if (strncmp(json_text(item, "text"), cases[i].text, strlen(cases[i].text)) != 0)
+            fail_msg("%zu: %s", i, json_text(item, "text"));
+        action_plan_clear(&plan);
+    }
+    struct action_plan plan = {0};
+    world_expect(&w, &action_redis_read, "{" AT ",'command':['DEL','a']}", -EINVAL, "changes nothing", &plan);
+    world_expect(&w, &action_redis_read, "{'address':'redis','command':['PING']}", -EINVAL, "no address", &plan);
+    world_clear(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(planned), cmocka_unit_test(refused), cmocka_unit_test(judged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(planned), cmocka_unit_test(refused), cmocka_unit_test(judged),
+                                       cmocka_unit_test(what_it_says)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

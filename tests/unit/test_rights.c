@@ -327,23 +327,10 @@ static void clusters(void **state)
 /* Every action and check that asks the API server says so; the others are known by name. */
 static void all_declared(void **state)
 {
-    static const char *const without[] = {"cluster.read",
-                                          "command.run",
-                                          "http.read",
-                                          "http.request",
-                                          "notify",
-                                          "promql.query",
-                                          "redis.command",
-                                          "silence.create",
-                                          "wait",
-                                          "alert.cleared",
-                                          "cluster.active",
-                                          "dns",
-                                          "promql",
-                                          "redis",
-                                          "tcp",
-                                          "tls",
-                                          NULL};
+    static const char *const without[] = {
+        "cluster.read",  "command.run", "http.read",      "http.request", "notify",        "promql.query",
+        "redis.command", "redis.read",  "silence.create", "wait",         "alert.cleared", "cluster.active",
+        "dns",           "promql",      "redis",          "tcp",          "tls",           NULL};
     (void)state;
     for (size_t i = 0; all_actions[i]; i++)
         assert_int_equal(all_actions[i]->rights == NULL, str_in(all_actions[i]->name, without));
