@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # lib.sh: what the scripts of this folder share. Sourced, never run.
 #
-#   packages:  need_packages SET...      installs what is missing of build, test, bench, real, fuzz, lint, demo, package, boot (Debian 12)
+#   packages:  need_packages SET...      installs what is missing of build, test, bench, real, image, fuzz, lint, demo, package, boot (Debian 12)
 #   progress:  headline, step, ok, warn, fail, run_quietly
 #   building:  build PRESET [TARGET...]
 #   the rest:  free_port, free_ports, wait_for, keep_pid, stop_all
@@ -64,7 +64,8 @@ package_set() {
       python3-jsonschema procps ;;
     bench) echo webhook wrk kubernetes-client prometheus-alertmanager python3 curl jq procps ;;
     real) echo etcd-server golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev dpkg-dev openssl python3 curl \
-      redis-server prometheus-alertmanager procps ;;
+      redis-server prometheus-alertmanager bubblewrap procps ;;
+    image) echo buildah crun debootstrap binutils jq ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     package) echo dpkg-dev file ;;
     boot) echo debootstrap systemd-container lintian ;;

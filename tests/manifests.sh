@@ -13,8 +13,8 @@ bad=0
 rbac() {
   local folder
   folder=$(dirname "$1")
-  sed -n '/^- name: mendd-playbooks$/,/files:/s/^ *files: \[\(.*\)\]$/\1/p' "$1" | tr -d ' ' | tr ',' '\n' | sed "s#^#--playbooks=$folder/#" |
-    xargs "$bin/mendctl" rbac --config.file=deploy/k8s/common/mendd.yaml --subject=serviceaccount:mendd/mendd
+  sed -n '/^- name: mendd-playbooks$/,/files:/s/^ *files: \[\(.*\)\]$/\1/p' "$1" | tr -d ' ' | tr ',' '\n' |
+    sed "s#^#--playbooks=$folder/#" | xargs "$bin/mendctl" rbac --config.file=deploy/k8s/common/mendd.yaml --subject=serviceaccount:mendd/mendd
 }
 
 rules() {

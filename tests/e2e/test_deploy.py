@@ -76,7 +76,8 @@ class Helm(unittest.TestCase):
 
     def test_the_schema_refuses_what_is_wrong(self):
         for path, value in ((("bogus",), 1), (("image", "tags"), "x"), (("image", "digest"), "latest"), (("service", "port"), "http"),
-                            (("dryRun",), "yes"), (("playbooks",), {"../x.yaml": "a"}), (("tokens", "existingSecret"), ""),
+                            (("dryRun",), "yes"), (("ingress", "enabled"), True), (("playbooks",), {"../x.yaml": "a"}),
+                            (("tokens", "existingSecret"), ""), (("tls", "existingSecret"), "Not A Name"),
                             (("networkPolicy", "from"), []), (("persistence", "size"), "much"), (("extraArgs",), ["rm -rf"])):
             values = copy.deepcopy(self.values)
             place = values

@@ -30,6 +30,8 @@ TEXT, TEXTS = {"type": "string"}, {"type": "object", "additionalProperties": {"t
 SELECTOR = {"type": "object", "properties": {"matchLabels": TEXTS}}
 CREDENTIALS = {"type": "object", "required": ["key"], "properties": {"name": TEXT, "key": TEXT, "optional": {"type": "boolean"}}}
 ENDPOINT = {"type": "object", "properties": {
+    "tlsConfig": {"type": "object", "properties": {
+        "serverName": TEXT, "ca": {"type": "object", "properties": {"secret": CREDENTIALS}}}},
     "port": TEXT, "path": TEXT, "scheme": {"type": "string", "enum": ["http", "https"]}, "interval": TEXT,
     "authorization": {"type": "object", "properties": {"type": TEXT, "credentials": CREDENTIALS}}}}
 RULE = {"type": "object", "required": ["expr"], "properties": {
@@ -55,10 +57,11 @@ def definition(kind):
 
 
 def lost(sent, got, path=""):
-    """What was sent and is not in the answer."""
+    """What was sent and is not in the answer; what is empty may be left out of it."""
     if isinstance(sent, dict):
+        have = got if isinstance(got, dict) else {}
         return [x for k, v in sent.items() for x in
-                (lost(v, got[k], f"{path}.{k}") if isinstance(got, dict) and k in got else [] if v in ({}, [], None, "") else [f"{path}.{k}"])]
+                (lost(v, have[k], f"{path}.{k}") if k in have else [] if v in ({}, [], None, "") else [f"{path}.{k}"])]
     if isinstance(sent, list):
         return [f"{path}: {sent} became {got}"] if not isinstance(got, list) or len(got) != len(sent) else [
             x for i, v in enumerate(sent) for x in lost(v, got[i], f"{path}[{i}]")]
@@ -75,7 +78,8 @@ class Applied(unittest.TestCase):
             made = definition(kind)
             h.until(f"the CRD of {kind} is new", lambda: cls.admin.call("POST", CRDS, made).status == 201, 60)
         for name in NAMESPACES:  # what is to be tried lies in them; one of an earlier run may still be going
-            h.until(f"the namespace {name} is new", lambda: cls.admin.call("POST", "/api/v1/namespaces", h.namespace(name)).status == 201, 60)
+            made = h.namespace(name)
+            h.until(f"the namespace {name} is new", lambda: cls.admin.call("POST", "/api/v1/namespaces", made).status == 201, 60)
         cls.served = h.until("the CRDs are served", lambda: cls.admin.get("/apis/monitoring.coreos.com/v1"))
 
     @classmethod
@@ -126,7 +130,8 @@ class Deploy(Applied):
             if spec:
                 self.assertEqual(m.restricted_faults(spec), [], m.identity(o))
 
-    BASE = ("ClusterRole", "ClusterRoleBinding", "Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount", "ConfigMap")
+    BASE = ("ClusterRole", "ClusterRoleBinding", "Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy",
+            "PodDisruptionBudget", "ServiceAccount", "ConfigMap")
 
     def test_base(self):
         self.judge(m.kustomize(m.DEPLOY / "base"), "Namespace", *self.BASE)

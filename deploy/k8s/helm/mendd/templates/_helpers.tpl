@@ -38,10 +38,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- define "mendd.scheme" -}}
+{{ ternary "https" "http" (not (empty .Values.tls.existingSecret)) }}
+{{- end -}}
+
+{{- /* --web.config.file: empty if nothing is asked for */ -}}
+{{- define "mendd.webConfig" -}}
+{{- $config := deepCopy .Values.tls.webConfig -}}
+{{- if .Values.tls.existingSecret -}}
+{{- $files := dict "cert_file" "/etc/mendd/tls/tls.crt" "key_file" "/etc/mendd/tls/tls.key" -}}
+{{- $_ := set $config "tls_server_config" (merge $files (default dict $config.tls_server_config)) -}}
+{{- end -}}
+{{- if $config }}{{ toYaml $config }}{{ end -}}
+{{- end -}}
+
 {{- /* what Prometheus presents to mendd: a token with the scope viewer */ -}}
 {{- define "mendd.scrape" -}}
 path: /metrics
-scheme: {{ lower .root.Values.probes.scheme }}
+scheme: {{ include "mendd.scheme" .root }}
+{{- if .root.Values.tls.existingSecret }}
+tlsConfig:
+  ca:
+    secret:
+      name: {{ .root.Values.tls.existingSecret }}
+      key: ca.crt
+  serverName: {{ include "mendd.fullname" .root }}.{{ .root.Release.Namespace }}.svc
+{{- end }}
 interval: {{ .monitor.interval }}
 authorization:
   type: Bearer
