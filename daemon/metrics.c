@@ -160,6 +160,22 @@ static void add_clusters(struct strbuf *b, const json_t *clusters)
     }
 }
 
+static void add_answers(struct strbuf *b, const json_t *clusters)
+{
+    size_t i;
+    const char *class;
+    json_t *cluster, *n;
+    family(b, "mendd_kube_answers_total", "counter",
+           "Answers of the cluster's API server, by the class of their code.");
+    json_array_foreach (clusters, i, cluster) {
+        json_object_foreach (json_object_get(cluster, "answers"), class, n) {
+            strbuf_puts(b, "mendd_kube_answers_total{cluster=\"");
+            label(b, json_text_or(cluster, "name", ""));
+            strbuf_printf(b, "\",code=\"%s\"} %" PRId64 "\n", class, (int64_t)json_integer_value(n));
+        }
+    }
+}
+
 /* Only of what is watched and known: a sample that is not there is no 0. */
 static void add_watched(struct strbuf *b, const json_t *watched)
 {
@@ -321,6 +337,7 @@ void api_metrics(struct request *req)
     add_budgets(&b, json_object_get(status, "budgets"));
     add_journal(&b, &st.store);
     add_clusters(&b, json_object_get(status, "clusters"));
+    add_answers(&b, json_object_get(status, "clusters"));
     add_watched(&b, json_object_get(status, "watched_clusters"));
     add_sets(&b, json_object_get(status, "cluster_sets"));
     add_process(&b, st.start_wall_us);

@@ -123,6 +123,16 @@ struct clusters *clusters_free(struct clusters *c)
     return NULL;
 }
 
+static json_t *answers_new(const struct kube_stats *st)
+{
+    json_t *o = json_object();
+    for (size_t i = 1; i < ARRAY_SIZE(st->answers); i++) {
+        const char class[] = {(char)('0' + i), 'x', 'x', '\0'};
+        json_object_set_new(o, class, json_integer((json_int_t)st->answers[i]));
+    }
+    return o;
+}
+
 json_t *clusters_status_new(const struct clusters *c)
 {
     json_t *list = json_array();
@@ -138,6 +148,7 @@ json_t *clusters_status_new(const struct clusters *c)
             json_object_set_new(o, "errors", json_integer((json_int_t)st.errors));
             json_object_set_new(o, "retries", json_integer((json_int_t)st.retries));
             json_object_set_new(o, "in_flight", json_integer((json_int_t)st.in_flight));
+            json_object_set_new(o, "answers", answers_new(&st));
         } else {
             json_set_text(o, "error", k->why);
         }

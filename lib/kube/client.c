@@ -70,8 +70,11 @@ static void finish(struct kube_call *taken, json_t *answer_new)
     _cleanup_(kube_call_freep) struct kube_call *call = taken;
     struct kube_client *c = call->client;
     take_out(call);
+    const int64_t class = json_int_or(answer_new, "status", 0) / 100;
     if (json_object_get(answer_new, "error"))
         c->stats.errors++;
+    else if (class > 0 && class < (int64_t)ARRAY_SIZE(c->stats.answers))
+        c->stats.answers[class]++;
     arm(c);
     call->done(answer_new, call->userdata);
 }

@@ -45,6 +45,7 @@ const char *kube_client_server(const struct kube_client *c);
 
 struct kube_stats {
     uint64_t requests, errors, retries;
+    uint64_t answers[6]; /* by the first digit of their status; [0] is none's */
     unsigned in_flight, waiting;
 };
 void kube_client_stats(const struct kube_client *c, struct kube_stats *ret);
