@@ -28,18 +28,18 @@ static void add(struct core *c, const struct run *run, const char *cluster, cons
     core_cluster_event(c, run, what);
 }
 
-static json_t *owner_new(const struct object_ref *o)
+/* NULL where something that an Event must name is not there. */
+static json_t *object_new(const char *api_version, const char *kind, const char *namespace, const char *name,
+                          const char *uid)
 {
-    if (!o->api_version || !o->kind || !o->name)
+    if (!api_version || !kind || !name)
         return NULL;
     json_t *object = json_object();
-    json_set_text(object, "apiVersion", o->api_version);
-    json_set_text(object, "kind", o->kind);
-    if (o->namespace)
-        json_set_text(object, "namespace", o->namespace);
-    json_set_text(object, "name", o->name);
-    if (o->uid)
-        json_set_text(object, "uid", o->uid);
+    json_set_text(object, "apiVersion", api_version);
+    json_set_text(object, "kind", kind);
+    json_set_text(object, "namespace", namespace);
+    json_set_text(object, "name", name);
+    json_set_text(object, "uid", uid);
     return object;
 }
 
@@ -57,7 +57,8 @@ static void tell_owners(struct core *c, const struct run *run, const json_t *but
                         const char *message)
 {
     for (size_t i = 0; i < run->target.n_owners && i < CLUSTER_EVENT_OWNERS; i++) {
-        json_t *owner = owner_new(&run->target.owners[i]);
+        const struct object_ref *o = &run->target.owners[i];
+        json_t *owner = object_new(o->api_version, o->kind, o->namespace, o->name, o->uid);
         if (owner && !(but && same(owner, but)))
             add(c, run, run->target.cluster, type, reason, owner, message);
         else
@@ -65,18 +66,12 @@ static void tell_owners(struct core *c, const struct run *run, const json_t *but
     }
 }
 
-/* The object of an effect as an Event names it; NULL where there is none (another system than Kubernetes). */
-static json_t *object_new(const json_t *effect)
+/* What an effect changes; NULL: nothing in a cluster (another system, mendd's host). */
+static json_t *changed_new(const json_t *effect)
 {
     const json_t *o = json_object_get(effect, "object");
-    if (!json_text(o, "apiVersion") || !json_text(o, "kind") || !json_text(o, "name"))
-        return NULL;
-    const struct object_ref ref = {.api_version = (char *)(uintptr_t)json_text(o, "apiVersion"),
-                                   .kind = (char *)(uintptr_t)json_text(o, "kind"),
-                                   .namespace = (char *)(uintptr_t)json_text(o, "namespace"),
-                                   .name = (char *)(uintptr_t)json_text(o, "name"),
-                                   .uid = (char *)(uintptr_t)json_text(o, "uid")};
-    return owner_new(&ref);
+    return object_new(json_text(o, "apiVersion"), json_text(o, "kind"), json_text(o, "namespace"), json_text(o, "name"),
+                      json_text(o, "uid"));
 }
 
 void cluster_event_acting(struct core *c, const struct run *run, const json_t *effect)
@@ -85,7 +80,7 @@ void cluster_event_acting(struct core *c, const struct run *run, const json_t *e
         return;
     _cleanup_free_ char *what = effect_describe(effect);
     _cleanup_free_ char *message = xasprintf("%s: %s", run_step_now(run)->action->name, what);
-    _cleanup_json_ json_t *object = object_new(effect);
+    _cleanup_json_ json_t *object = changed_new(effect);
     if (object)
         add(c, run, json_text(effect, "cluster"), "Normal", "Remediating", json_incref(object), message);
     tell_owners(c, run, object, "Normal", "Remediating", message);
@@ -94,7 +89,7 @@ void cluster_event_acting(struct core *c, const struct run *run, const json_t *e
 void cluster_event_undone(struct core *c, const struct run *run, const json_t *effect, const char *how,
                           const char *message)
 {
-    json_t *object = may_speak(c, run) ? object_new(effect) : NULL;
+    json_t *object = may_speak(c, run) ? changed_new(effect) : NULL;
     const bool done = str_eq(how, "done");
     if (!object)
         return;

@@ -2,11 +2,12 @@
  *
  * Speaks HTTP/2 over one reused connection, at most `max_in_flight` requests at a time (32), of which checks may take
  * at most half while others wait. Tokens from files are read again after a minute and after a 401 (once a request); a
- * failed read keeps the old one. 429, and 5xx with Retry-After, are tried again up to 10 times, inside the request's
- * total timeout: with those answers the server says that it did nothing. Everything else is answered as it is; deciding
- * is the caller's. Writes carry fieldManager=mendd (added here) and, on request, dryRun=All. Redirects are never
- * followed. Answers have the form of core/ask.h; the error of a
- * KUBE_WRITE carries "sent": false when certainly nothing left. Every callback fires exactly once. */
+ * failed read keeps the old one. While the kubeconfig's exec plugin runs (kube/plugin.h) everything waits; when it
+ * failed the answer is {"error": "local"} with its words. 429, and 5xx with Retry-After, are tried again up to 10
+ * times, inside the request's total timeout: with those answers the server says that it did nothing. Everything else is
+ * answered as it is; deciding is the caller's. Writes carry fieldManager=mendd (added here) and, on request,
+ * dryRun=All. Redirects are never followed. Answers have the form of core/ask.h; the error of a KUBE_WRITE carries
+ * "sent": false when certainly nothing left. Every callback fires exactly once. */
 #pragma once
 
 #include "base/error.h"
