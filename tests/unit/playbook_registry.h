@@ -33,15 +33,6 @@ static const struct param redis_params[] = {
     {"command", PARAM_TEXTS, true, NULL, "the command"},
     {0},
 };
-static const struct param notify_params[] = {
-    {"to", PARAM_RECEIVERS, false, NULL, "who"},
-    {0},
-};
-static const struct param command_params[] = {
-    {"command", PARAM_COMMAND, true, NULL, "the program"},
-    {"directory", PARAM_HOST_PATH, false, NULL, "where"},
-    {0},
-};
 static const struct param none[] = {{0}};
 static const struct action pods_delete = {
     .name = "pods.delete", .class = ACTION_EFFECT, .params = delete_params, .doc = "", .plan = no_plan};
@@ -54,12 +45,8 @@ static const struct action scale = {.name = "scale",
                                     .doc = "",
                                     .plan = no_plan,
                                     .changes_spec = true};
-static const struct action notify = {
-    .name = "notify", .class = ACTION_EFFECT, .reversible = true, .params = notify_params, .doc = "", .plan = no_plan};
-static const struct action command_run = {
-    .name = "command.run", .class = ACTION_EFFECT, .params = command_params, .plan = no_plan, .feature = "command"};
 static const struct check pods_ready = {.name = "pods.ready", .params = none, .doc = "", .judge = no_judge};
 static const struct check redis = {.name = "redis", .params = redis_params, .doc = "", .judge = no_judge};
-static const struct action *const actions[] = {&pod_logs, &pods_delete, &scale, &notify, &command_run, NULL};
+static const struct action *const actions[] = {&pod_logs, &pods_delete, &scale, NULL};
 static const struct check *const checks[] = {&pods_ready, &redis, NULL};
 static const struct registry registry = {actions, checks};

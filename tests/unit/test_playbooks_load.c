@@ -328,38 +328,6 @@ static void test_targets(void **state)
             "4:58: the config names no cluster \"prd\" (did you mean \"prod\")");
 }
 
-static void test_receivers_are_looked_up(void **state)
-{
-    (void)state;
-    REFUSES(HEAD TARGET "  steps: [{action: notify, with: {to: [oncal, pager]}}]\n",
-            "5:40: there is no receiver \"oncal\" (did you mean \"oncall\")", "5:47: there is no receiver \"pager\"");
-    REFUSES(HEAD TARGET "  steps: [{action: notify, with: {to: []}}]\n", "5:39: nobody would be told: name a receiver");
-    REFUSES(HEAD TARGET "  steps: [{action: notify, with: {to: ['{{ labels.team }}']}}]\n",
-            "5:39: to takes no templates: an alert must not choose who is told");
-}
-
-#define COMMAND(with) HEAD TARGET "  steps: [{action: command.run, with: {" with "}}]\n"
-
-static void test_a_feature_must_be_enabled(void **state)
-{
-    (void)state;
-    REFUSES(COMMAND("command: [/bin/true]"),
-            "5:20: command.run is off: mendd and mendctl have it only with --enable-feature=command");
-    config_enable(config, "command");
-    playbook_table_free(accepts(COMMAND("command: [/bin/true, '{{ labels.x }}']")));
-    REFUSES(COMMAND("command: ['{{ labels.x }}']"),
-            "5:49: command: expected a list that begins with a program's absolute path, without templates: "
-            "[/usr/local/bin/failover, \"{{ labels.x }}\"]");
-    REFUSES(COMMAND("command: [/bin/x, '{{ label.x }}']"),
-            "5:58: unknown template variable \"label\" (did you mean \"labels\"?)");
-    REFUSES(
-        COMMAND("command: [/bin/x], directory: '/opt/{{ labels.x }}'"),
-        "5:70: directory: expected an absolute path on mendd's host, without templates, not \"/opt/{{ labels.x }}\"");
-    config->feature_command = false;
-    assert_true(feature_exists("command"));
-    assert_false(feature_exists("comand"));
-}
-
 static void test_rules_between_keys(void **state)
 {
     (void)state;
@@ -503,8 +471,6 @@ int main(void)
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_receivers_are_looked_up),
-        cmocka_unit_test(test_a_feature_must_be_enabled),
         cmocka_unit_test(test_rules_between_keys),
         cmocka_unit_test(test_a_severity_that_tells_nobody),
         cmocka_unit_test(test_times_that_contradict),
