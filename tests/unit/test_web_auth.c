@@ -149,6 +149,38 @@ static void test_basic(void **state)
     assert_false(auth_basic(NULL, &user, &password));
 }
 
+/* `users` of the configuration: one of two names, known scopes, nobody twice. */
+static void test_users(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *words;
+    } bad[] = {
+        {"- {name: a, certificate: b, scopes: [viewer]}\n", "either \"name\" or \"certificate\""},
+        {"- {scopes: [viewer]}\n", "either \"name\" or \"certificate\""},
+        {"- {name: a, scopes: [viewer]}\n- {name: a, scopes: [webhook]}\n", "already"},
+        {"- {name: a, scopes: [admin]}\n", "a scope is webhook"},
+        {"- {name: a, scopes: []}\n", "opens nothing"},
+        {"- {name: a}\n", "needs \"scopes\""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        _cleanup_(faults_clear) struct faults faults = {0};
+        _cleanup_free_ char *text = xasprintf("%susers:\n%s", four, bad[i].list);
+        assert_null(load(text, &faults));
+        if (!strstr(faults.texts[0], bad[i].words))
+            fail_msg("'%s' is not in: %s", bad[i].words, faults.texts[0]);
+    }
+    _cleanup_(faults_clear) struct faults faults = {0};
+    _cleanup_free_ char *text = xasprintf("%susers:\n- {name: a, scopes: [viewer, approve]}\n"
+                                          "- {certificate: a, scopes: [webhook]}\n",
+                                          four);
+    _cleanup_(config_freep) struct config *c = load(text, &faults);
+    assert_non_null(c);
+    assert_int_equal(c->n_users, 2);
+    assert_int_equal(c->users[0].scopes, SCOPE_VIEWER | SCOPE_APPROVE);
+    assert_string_equal(c->users[1].certificate, "a");
+}
+
 static void write_file(const char *path, const char *text)
 {
     FILE *f = fopen(path, "we");
@@ -231,9 +263,10 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scopes),   cmocka_unit_test(test_find),  cmocka_unit_test(test_header),
-        cmocka_unit_test(test_origin),   cmocka_unit_test(test_host),  cmocka_unit_test(test_basic),
-        cmocka_unit_test(test_rotation), cmocka_unit_test(test_files), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_scopes), cmocka_unit_test(test_find),     cmocka_unit_test(test_header),
+        cmocka_unit_test(test_origin), cmocka_unit_test(test_host),     cmocka_unit_test(test_basic),
+        cmocka_unit_test(test_users),  cmocka_unit_test(test_rotation), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
