@@ -56,6 +56,7 @@ class Smuggling(Doors):
                 lines = re.findall(rb"HTTP/1\.1 (\d+) ", answer)  # libmicrohttpd writes that of its own errors twice
                 self.assertTrue(all(int(n) >= 400 for n in lines) and len(set(lines)) <= 1, "one answer, and the line is closed")
                 self.assertNotIn(b'"version"', answer)
+                self.assertNotIn(b"bad_payload", answer, "what followed was read as its body")
         self.assertEqual(self.m.get("/-/healthy").status, 200)
         self.assertEqual(self.m.records(), [], "nothing of it was taken for a webhook")
         self.assertIn('mendd_http_refused_total{why="request"}', self.m.metrics())
