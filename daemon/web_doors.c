@@ -135,6 +135,11 @@ int web_doors_start(struct web *w, struct error *err)
                          "others can reach --web.listen-address, and nobody would have to log in: configure tokens, or "
                          "users or client certificates in --web.config.file; if a proxy or a network policy decides "
                          "who may, say --web.allow-anonymous");
+    if (!w->anonymous_ok && !(tls && web_tls_config(tls)->tls))
+        log_event(LOG_LEVEL_WARN,
+                  "tokens and passwords cross the network readable by all: configure tls_server_config, or put TLS in "
+                  "front and listen on this host alone",
+                  NULL);
     return passwords_new(w->event, &w->passwords, err);
 }
 

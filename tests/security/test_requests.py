@@ -265,6 +265,7 @@ class Doorstep(Doors):
 
     def test_others_with_a_login(self):
         self.serves_others(tokens=[{"name": "a", "token": "a-token-0123456789", "scopes": ["viewer"]}])
+        self.assertTrue(self.log_lines("level=warn", "cross the network readable by all"))
 
     def test_a_reload_cannot_take_the_login_away(self):
         tokens = [{"name": "a", "token": "a-token-0123456789", "scopes": ["operator"]}]
