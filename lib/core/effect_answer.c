@@ -1,6 +1,9 @@
 /* What an answer to an effect says by itself, before anything is looked at. Pure functions on JSON. */
+#include "base/alloc.h"
 #include "base/text.h"
 #include "core/internal.h"
+
+#include <errno.h>
 
 bool surely_not_sent(const json_t *answer)
 {
@@ -46,4 +49,20 @@ bool surely_refused(const json_t *effect, const json_t *answer)
         return true;
     return !json_text(answer, "error") && status >= 400 && status < 500 && status != 404 && status != 408 &&
            status != 409 && !guard_refused(effect, answer);
+}
+
+/* Server-side apply may make the object, which takes `create` beside `patch`; the API server refuses that without a
+ * word of what is missing (apiserver, endpoints/handlers/create.go, withAuthorization). */
+void say_what_apply_lacks(const json_t *effect, const json_t *answer, struct error *err)
+{
+    const json_t *details = json_object_get(answer_body(answer), "details");
+    const char *namespace = json_path_text(effect, "object", "namespace", NULL);
+    if (answer_status(answer) != 403 || !str_eq(json_text(effect, "method"), "PATCH") ||
+        !str_eq(json_text(effect, "recognise"), "name") ||
+        !str_ends(json_text_or(answer_body(answer), "message", ""), "is forbidden: "))
+        return;
+    _cleanup_free_ char *said = xstrdup(error_message(err));
+    error_set(err, -EACCES, "%smendd cannot create resource \"%s\" in API group \"%s\"%s%s%s", said,
+              json_text_or(details, "kind", "?"), json_text_or(details, "group", ""),
+              namespace ? " in the namespace \"" : "", namespace ? namespace : "", namespace ? "\"" : "");
 }

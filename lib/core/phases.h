@@ -76,6 +76,8 @@ bool surely_not_sent(const json_t *answer);
 bool guard_refused(const json_t *effect, const json_t *answer);
 bool is_managed_by_others(const json_t *answer);
 bool surely_refused(const json_t *effect, const json_t *answer);
+/* 403 to an apply that would have made the object: the words that the API server leaves out. */
+void say_what_apply_lacks(const json_t *effect, const json_t *answer, struct error *err);
 
 /* effect.c */
 enum seen { SEEN_DONE, SEEN_NOT_DONE, SEEN_CHANGED, SEEN_GONE, SEEN_UNKNOWN };

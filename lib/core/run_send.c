@@ -406,6 +406,7 @@ bool phase_sent(struct core *c, struct run *run)
     }
     _cleanup_free_ char *what = effect_describe(run->current);
     answer_error(answer, what, &err);
+    say_what_apply_lacks(run->current, answer, &err);
     const char *why = error_message(&err);
     if (status == 429 && str_ends(json_text_or(run->current, "path", ""), "/eviction")) {
         _cleanup_free_ char *words =
