@@ -31,7 +31,7 @@ static void on_ingested(const struct ingest_result *result, void *userdata)
     if (result->status == 200)
         note_accepted(req);
     if (result->status == 200 && result->accepted == 1 && result->malformed == 0) {
-        reply_shared(req, 200, req->web->accepted_one);
+        reply_accepted_one(req);
     } else if (result->status == 200) {
         json_t *o = json_pack("{s:I}", "accepted", (json_int_t)result->accepted);
         if (result->malformed)

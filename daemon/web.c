@@ -68,9 +68,9 @@ struct web *web_free(struct web *w)
     if (!w)
         return NULL;
     w->stopping = true;
-    passwords_free(w->passwords); /* who waits for it hears that mendd is stopping */
+    w->passwords = passwords_free(w->passwords); /* who waits for it hears that mendd is stopping */
     while (w->suspended)
-        reply_busy(w->suspended, 5, "stopping", "mendd is stopping; send it again");
+        reply_stopping(w->suspended);
     api_events_stop(w);
     web_loop_stop(w);
     if (w->accepted_one)

@@ -218,8 +218,10 @@ void response_add_challenges(const struct request *req, struct MHD_Response *res
 void reply_limited(struct request *req, int64_t wait_us, const char *message);
 /* A finished response (taken). */
 void reply_response(struct request *req, unsigned status, struct MHD_Response *response);
-/* A response that others get too (borrowed; it must outlive the server's connections). */
-void reply_shared(struct request *req, unsigned status, struct MHD_Response *response);
+/* The usual answer to a webhook, which the server made once: the one that it has when the answer leaves. */
+void reply_accepted_one(struct request *req);
+/* 503: nothing new is begun. */
+void reply_stopping(struct request *req);
 /* Content type and the headers that every answer has. */
 struct MHD_Response *response_finish(const struct web *w, struct MHD_Response *response, const char *content_type);
 

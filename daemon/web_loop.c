@@ -141,12 +141,17 @@ int web_loop_start(struct web *w, int listen_fd, struct error *err)
     return sd_event_source_set_enabled(w->kick, SD_EVENT_ONESHOT);
 }
 
+/* From here on web_on_request() begins nothing: what comes in these last turns is told that mendd is stopping, so
+ * that no connection is suspended, which MHD_stop_daemon() would abort on. */
 void web_loop_stop(struct web *w)
 {
     if (w->mhd) {
-        MHD_run(w->mhd); /* what was just answered or resumed leaves */
+        const int listen_fd = MHD_quiesce_daemon(w->mhd); /* who is not accepted yet finds the next process */
+        MHD_run(w->mhd);                                  /* what was just answered or resumed leaves */
         MHD_run(w->mhd);
         MHD_stop_daemon(w->mhd);
+        if (listen_fd >= 0)
+            close(listen_fd);
     }
     sd_event_source_disable_unref(w->io);
     sd_event_source_disable_unref(w->timer);

@@ -57,12 +57,12 @@ void reply_response(struct request *req, unsigned status, struct MHD_Response *r
     answer(req, status, response);
 }
 
-void reply_shared(struct request *req, unsigned status, struct MHD_Response *response)
+void reply_accepted_one(struct request *req)
 {
     if (!req->connection || req->response)
         return;
     req->shared = true;
-    answer(req, status, response);
+    answer(req, 200, req->web->accepted_one);
 }
 
 void reply_text(struct request *req, unsigned status, const char *content_type, char *text, size_t len)
@@ -122,6 +122,11 @@ static void reply_retry(struct request *req, unsigned status, int64_t after_s, c
 void reply_busy(struct request *req, int retry_after_s, const char *code, const char *message)
 {
     reply_retry(req, 503, retry_after_s, code, message);
+}
+
+void reply_stopping(struct request *req)
+{
+    reply_busy(req, 5, "stopping", "mendd is stopping; send it again");
 }
 
 void reply_limited(struct request *req, int64_t wait_us, const char *message)

@@ -64,6 +64,8 @@ static void request_drop_response(struct request *req)
 
 static enum MHD_Result send_answer(struct request *req)
 {
+    if (req->shared)
+        req->response = req->web->accepted_one; /* the one of now: it is made anew with another web configuration */
     enum MHD_Result r = MHD_queue_response(req->connection, req->status, req->response);
     request_drop_response(req);
     return r;
@@ -144,6 +146,10 @@ static enum MHD_Result begin(struct request *req, const char *url, const char *m
         reply_limited(req, wait_us, "too many requests from this address");
         return send_answer(req);
     }
+    if (req->web->stopping) {
+        reply_stopping(req);
+        return send_answer(req);
+    }
     req->length = f.length;
     req->chunked = f.chunked;
     find_route(req, url, method);
@@ -178,7 +184,8 @@ static bool reserve(struct request *req, size_t needed)
     if (needed <= req->body_cap)
         return true;
     size_t cap = req->body_cap * 2 > needed ? req->body_cap * 2 : needed;
-    cap = cap > req->web->max_body + 1 ? req->web->max_body + 1 : cap;
+    cap =
+        cap > body_limit(req) + 1 ? body_limit(req) + 1 : cap; /* never less than `needed`: that is within the limit */
     if (cap > SMALL_BODY) {
         if (req->web->large_bytes - req->counted + cap > LARGE_TOTAL)
             return false;
@@ -271,6 +278,8 @@ enum MHD_Result web_on_request(void *cls, struct MHD_Connection *connection, con
         *state = req = request_new(cls, connection);
         return begin(req, url, method, version);
     }
+    if (req->web->stopping && !req->response)
+        reply_stopping(req);
     if (!req->begun && !req->response)
         return admit(req); /* again: the password has been checked */
     if (*upload_len) {
