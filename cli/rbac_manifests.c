@@ -99,7 +99,7 @@ static json_t *rule_new(const struct rights *rights, size_t first)
         if (warning_of(r))
             add_text(warnings, warning_of(r));
         if (r->guessed)
-            add_text(warnings, "the resource's name is taken from its kind; `mendctl check --cluster` asks for it");
+            add_text(warnings, "the resource's name is taken from its kind by Kubernetes' own rule");
         for (size_t k = 0; k < r->n_whys; k++)
             add_why(whys, r->whys[k]);
     }
