@@ -19,8 +19,8 @@ struct cli {
     const char *url, *token_file, *config_file;
     const char *user, *password_file;           /* of --web.config.file's users */
     const char *ca_file, *cert_file, *key_file; /* https: whom to trust, and who we are */
-    const char **playbooks; /* NULL-terminated, NULL if none was given */
-    bool url_given;         /* --url was said: plan asks that daemon too */
+    const char **playbooks;                     /* NULL-terminated, NULL if none was given */
+    bool url_given;                             /* --url was said: plan asks that daemon too */
     enum output output;
     bool output_given; /* -o was said; reports for people are text in a pipe too unless it was */
 };

@@ -127,8 +127,9 @@ int web_doors_start(struct web *w, struct error *err)
 {
     _cleanup_(faults_clear) struct faults faults = {0};
     struct web_tls *tls = NULL;
-    if (w->config_file && load(w, &tls, &faults) < 0)
-        return error_set(err, -EINVAL, "%s", faults.texts[0]);
+    int r = w->config_file ? load(w, &tls, &faults) : 0;
+    if (r < 0) /* a certificate that is not there yet (ACME) is worth another try */
+        return error_set(err, r == -ENOENT ? -ENOENT : -EINVAL, "%s", faults.texts[0]);
     use(w, tls, tls ? files_mark(w, web_tls_config(tls)) : 0);
     if (!w->anonymous_ok && !web_needs_login(w, engine_config(w->engine)))
         return error_set(err, -EACCES,

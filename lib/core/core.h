@@ -3,8 +3,8 @@
  *   core_handle(core, event, now, out)
  *
  * The shell (lib/engine) does three things with `out`, in this order: it writes `saves` and `inbox_done` to the journal
- * in one transaction, waits for the commit, then sends `outs` and tells `cluster_events`. Nothing leaves and nothing shows before its commit; if
- * the commit fails the shell throws the core away and builds a new one from the journal.
+ * in one transaction, waits for the commit, then sends `outs` and tells `cluster_events`. Nothing leaves and nothing
+ * shows before its commit; if the commit fails the shell throws the core away and builds a new one from the journal.
  *
  * The core owns its runs, episodes, locks and histories. The same core runs in the daemon, in `mendctl
  * plan|test|replay`, in the golden tests and in the simulation; it is deterministic: same events, same times, same

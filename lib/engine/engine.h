@@ -27,7 +27,8 @@ struct engine_options {
     const char *external_url; /* where people reach mendd, for links in notices; or NULL */
     bool dry_run, feature_command;
     const struct registry *registry;
-    /* Asked before a configuration is used, at the start and at each reload; or NULL. -EINVAL with faults: it is not. */
+    /* Asked before a configuration is used, at the start and at each reload; or NULL. -EINVAL with faults: it is not.
+     */
     int (*vet)(const struct config *config, struct faults *faults, void *userdata);
     void *vet_userdata;
 };
@@ -81,9 +82,9 @@ extern const int64_t repair_bucket_us[REPAIR_BUCKETS - 1]; /* upper bounds, incl
 
 struct engine_stats {
     uint64_t webhooks, alerts, malformed, rejected, oversized; /* since start */
-    uint64_t decisions[64];                         /* by enum reason, of records that ended (REASON_COUNT <= 64) */
-    uint64_t outcomes[8];                           /* of the same, by enum run_outcome */
-    uint64_t repair_buckets[REPAIR_BUCKETS];        /* runs that were proven, by how long that took; the last: longer */
+    uint64_t decisions[64];                  /* by enum reason, of records that ended (REASON_COUNT <= 64) */
+    uint64_t outcomes[8];                    /* of the same, by enum run_outcome */
+    uint64_t repair_buckets[REPAIR_BUCKETS]; /* runs that were proven, by how long that took; the last: longer */
     int64_t repair_sum_us;
     uint64_t effects_sent, effects_failed, checks, escalations;
     uint64_t notices_sent, notices_failed;                  /* tries */

@@ -67,8 +67,8 @@ struct engine {
     unsigned flood_now, flood_before;
     int64_t flood_until_us; /* boot time */
     struct bucket oversized_told;
-    bool spilled;           /* more rows than the queue holds wait in the inbox table */
-    bool spill_unread;      /* the last try to read them failed */
+    bool spilled;      /* more rows than the queue holds wait in the inbox table */
+    bool spill_unread; /* the last try to read them failed */
     sd_event_source *decide_source;
 
     /* output */

@@ -195,6 +195,7 @@ static void replace_clients(struct engine *e)
 {
     struct clusters *old = e->clusters;
     e->clusters = clusters_new(e->event, e->config, NULL);
+    rights_review(e); /* of the new clients: a review under way hears nothing from the old ones */
     clusters_free(old);
 }
 

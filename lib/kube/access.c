@@ -30,6 +30,7 @@ static int way_new(const struct kube_client *c, const struct kube_credential *ow
         return r;
     *ret = xnew0(struct kube_way);
     (*ret)->http = http;
+    (*ret)->own = has_own;
     return 0;
 }
 
@@ -80,7 +81,8 @@ static void set_token(struct kube_client *c, const char *token)
     str_replace(&c->token, token);
 }
 
-/* A new credential: its token, and connections of its own if it is a certificate. */
+/* A new credential: its token, and connections of its own if it is a certificate, or was one until now: the API server
+ * would take an old certificate before the new token. */
 static int adopt(struct kube_client *c, struct error *err)
 {
     unsigned generation = 0;
@@ -88,7 +90,7 @@ static int adopt(struct kube_client *c, struct error *err)
     if (generation == c->credential)
         return 0;
     struct kube_way *way = NULL;
-    if (own->cert) {
+    if (own->cert || c->way->own) {
         int r = way_new(c, own, &way, err);
         if (r < 0)
             return r;

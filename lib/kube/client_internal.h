@@ -25,6 +25,7 @@ enum {
 /* Connections of one identity. A plugin's certificate may change while requests are on their way by the old one. */
 struct kube_way {
     struct http_client *http;
+    bool own;       /* with the plugin's certificate, not the kubeconfig's */
     unsigned users; /* requests on their way */
     struct kube_way *next;
 };

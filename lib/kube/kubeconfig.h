@@ -24,7 +24,7 @@ struct kube_plugin_config {
     char **args, **env; /* end with NULL; env: "NAME=value" */
     char *install_hint; /* or NULL */
     bool provide_cluster_info;
-    int timeout_ms; /* of a run; 0: 30 s */
+    int timeout_ms;         /* of a run; 0: 30 s */
     json_t *cluster_config; /* the cluster's extension client.authentication.k8s.io/exec, or NULL */
 };
 

@@ -82,8 +82,9 @@ static void judge(struct kube_plugin *p, const struct process_result *r)
             failed(p, error_message(&err));
         return;
     }
-    _cleanup_free_ char *end = r->out_total > OUT_MAX && r->end == PROCESS_EXITED ? xstrdup("it prints more than 1 MiB")
-                                                                                  : process_end_text(r, p->config->plugin->timeout_ms);
+    _cleanup_free_ char *end = r->out_total > OUT_MAX && r->end == PROCESS_EXITED
+                                   ? xstrdup("it prints more than 1 MiB")
+                                   : process_end_text(r, p->config->plugin->timeout_ms);
     _cleanup_free_ char *words = kube_plugin_last_words(r->err, r->err_len);
     _cleanup_free_ char *what = xasprintf("%s%s%s", end, *words ? "; it says: " : "", words);
     failed(p, what);

@@ -1,5 +1,5 @@
-/* What a credential plugin prints: a token never breaks a header, a certificate comes with its key, and neither is in the
- * words of an error; the last words of its stderr are one short line. */
+/* What a credential plugin prints: a token never breaks a header, a certificate comes with its key, and neither is in
+ * the words of an error; the last words of its stderr are one short line. */
 #include "fuzz.h"
 #include "kube/plugin.h"
 
