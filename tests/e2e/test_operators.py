@@ -269,7 +269,7 @@ class Hands(Operators):
 
     def test_a_pause_ends_by_itself(self):
         self.begin(h.restart_playbook())
-        self.ctl("pause", "--for", "2s", "--playbook", "restart")
+        self.ctl("pause", "--for", "5s", "--playbook", "restart")
         self.fire()
         run = self.mendd.run_of("Broken")["id"]
         self.assertEqual(self.mendd.wait_run(run, state="queued")["held"]["reason"], "paused")
