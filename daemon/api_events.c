@@ -2,8 +2,9 @@
  *
  * Happy path: a listener's connection sleeps (suspended) until something is queued for it. Failure modes: a listener
  * that does not read has its stream ended when its queue is full (a browser connects again by itself and reads /actions
- * for what it missed); one that is gone is noticed at the next heartbeat. Without listeners nothing is made and no
- * timer runs. */
+ * for what it missed); one that is gone is noticed at the next heartbeat. A stream is as good as the login it began
+ * with: when tokens, users or certificates may have changed all of them end, and who still may look connects again.
+ * Without listeners nothing is made and no timer runs. */
 #include "web_internal.h"
 
 #include "base/alloc.h"
@@ -11,6 +12,7 @@
 #include "base/strbuf.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { LISTENERS_MAX = 32, QUEUE_MAX = 1 << 20, BLOCK = 16 * 1024, HEARTBEAT_S = 15 };
 
@@ -18,7 +20,8 @@ struct listener {
     struct web *web;
     struct MHD_Connection *connection;
     struct strbuf queue;
-    size_t sent; /* of the queue */
+    size_t sent;     /* of the queue */
+    int64_t until_s; /* since 1970: its client certificate expires */
     bool suspended, ended;
     struct listener *next;
 };
@@ -98,8 +101,12 @@ static int on_heartbeat(sd_event_source *source, uint64_t at_us _unused_, void *
 {
     static const char beat[] = ": still here\n\n";
     struct web *w = userdata;
-    for (struct listener *l = w->listeners; l; l = l->next)
+    const int64_t now_s = time(NULL);
+    web_doors_refresh(w); /* its files may have changed, and nobody else came by */
+    for (struct listener *l = w->listeners; l; l = l->next) {
         push(l, beat, sizeof(beat) - 1);
+        l->ended = l->ended || now_s >= l->until_s;
+    }
     sd_event_source_set_time_relative(source, HEARTBEAT_S * (uint64_t)USEC_PER_SEC);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -122,6 +129,7 @@ void api_events(struct request *req)
     struct listener *l = xnew0(struct listener);
     l->web = w;
     l->connection = req->connection;
+    l->until_s = req->from->client ? req->from->client->expires_s : INT64_MAX;
     l->next = w->listeners;
     w->listeners = l;
     if (++w->n_listeners == 1)

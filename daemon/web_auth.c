@@ -146,7 +146,7 @@ const char *web_foreign_site(struct request *req, const char *method)
 
 /* ---- who it is ---- */
 
-static void name_anonymous(struct request *req)
+void web_name_anonymous(struct request *req)
 {
     char from[PEER_NAME_MAX];
     peer_name((const struct sockaddr *)&req->from->address, from);
@@ -155,8 +155,7 @@ static void name_anonymous(struct request *req)
 
 static enum admission answered(struct request *req, unsigned status, const char *words)
 {
-    if (str_eq(req->route->method, "POST"))
-        web_audit(req, req->route->path, req->caller, status, words);
+    web_audit_refused(req, status, words);
     web_count_refusal(req->web, status == 403 ? REFUSED_SCOPE : REFUSED_LOGIN);
     if (html_wanted(req))
         html_message(req, status, words);
@@ -170,8 +169,7 @@ static enum admission answered(struct request *req, unsigned status, const char 
 static enum admission limited(struct request *req, int64_t wait_us)
 {
     static const char words[] = "too many failed logins from this address";
-    if (str_eq(req->route->method, "POST"))
-        web_audit(req, req->route->path, req->caller, 429, words);
+    web_audit_refused(req, 429, words);
     web_count_refusal(req->web, REFUSED_LOGIN);
     reply_limited(req, wait_us, words);
     return ADMISSION_NO;
@@ -189,6 +187,7 @@ static enum admission judge(struct request *req, unsigned scopes, const char *wh
 {
     snprintf(req->caller, sizeof(req->caller), "%s%s%s", str_eq(what, "token") ? "" : what,
              str_eq(what, "token") ? "" : " ", name);
+    req->known = true;
     req->scopes = scopes;
     req->admitted = auth_allows(scopes, req->route->access);
     if (req->admitted)
@@ -235,6 +234,13 @@ static void on_password(enum password_answer answer, void *userdata)
     request_unref(req);
 }
 
+static enum admission busy(struct request *req, const char *words)
+{
+    web_audit_refused(req, 503, words);
+    reply_busy(req, 1, "busy", words);
+    return ADMISSION_NO;
+}
+
 static enum admission start_password(struct request *req, const char *password)
 {
     struct web *w = req->web;
@@ -244,8 +250,7 @@ static enum admission start_password(struct request *req, const char *password)
         return limited(req, wait_us);
     if (passwords_check(w->passwords, web_config_of(w), req->user, password, on_password, request_ref(req)) < 0) {
         request_unref(req);
-        reply_busy(req, 1, "busy", "too many passwords wait to be checked; come again");
-        return ADMISSION_NO;
+        return busy(req, "too many passwords wait to be checked; come again");
     }
     req->asks_password = true;
     request_suspend(req);
@@ -278,8 +283,7 @@ static enum admission after_password(struct request *req)
         bucket_put_back(&peer->failures, &peer_failures);
     if (answer == PASSWORD_RIGHT)
         return judge_user(req);
-    reply_busy(req, 1, "busy", "the password could not be checked; come again");
-    return ADMISSION_NO;
+    return busy(req, "the password could not be checked; come again");
 }
 
 /* ---- certificates ---- */
@@ -306,14 +310,14 @@ static const char *certificate_of(const struct request *req, unsigned *ret_scope
 /* ---- the routes' door ---- */
 
 /* The page behind a notice's link is open where a form can ask for a token; a browser has to be asked for a password.
- */
-static bool is_open(const struct request *req)
+ * Whoever shows something is judged there as everywhere, and his guesses are counted. */
+static bool is_open(struct request *req)
 {
     const struct config *config = engine_config(req->web->engine);
     const struct web_config *web = web_config_of(req->web);
-    if (req->route->handle == api_approve_page && web && web->n_users > 0)
-        return config && config->n_tokens > 0 && !request_header((struct request *)req, "Authorization");
-    return req->route->access == ACCESS_OPEN;
+    if (req->route->handle != api_approve_page)
+        return req->route->access == ACCESS_OPEN;
+    return !request_header(req, "Authorization") && (!web || web->n_users == 0 || (config && config->n_tokens > 0));
 }
 
 static enum admission without_login(struct request *req)
@@ -330,7 +334,6 @@ enum admission web_admit(struct request *req)
 {
     const char *authorization = request_header(req, "Authorization"), *secret = auth_bearer(authorization);
     const bool by_form = req->route->handle == api_command || req->route->handle == api_plan_page;
-    name_anonymous(req);
     if (req->password != PASSWORD_NONE)
         return after_password(req);
     if (!needs_login(req) || is_open(req)) {
@@ -349,30 +352,26 @@ enum admission web_admit(struct request *req)
 
 bool web_admit_secret(struct request *req, const char *secret)
 {
-    name_anonymous(req);
     return (secret ? by_token(req, secret) : without_login(req)) == ADMISSION_YES;
 }
 
 bool web_may_look(struct request *req)
 {
-    const struct config *config = engine_config(req->web->engine);
-    const char *secret = auth_bearer(request_header(req, "Authorization"));
-    const struct token *token = config && secret ? auth_find(config, secret) : NULL;
     unsigned scopes;
     if (!needs_login(req) || !is_open(req))
         return !needs_login(req) || auth_allows(req->scopes, ACCESS_VIEWER);
-    return certificate_of(req, &scopes) ? auth_allows(scopes, ACCESS_VIEWER)
-                                        : token && auth_allows(token->scopes, ACCESS_VIEWER);
+    return certificate_of(req, &scopes) && auth_allows(scopes, ACCESS_VIEWER);
 }
 
 /* ---- the audit log ---- */
 
-/* What was done is always told; of what was refused no more than a person reads, and how much was left out. */
+/* What was done is always told, and what somebody did who is known; of strangers' refused calls no more than a person
+ * reads, and how many were left out. So nobody hides a known caller's line behind a flood of his own. */
 void web_audit(const struct request *req, const char *did, const char *by, unsigned status, const char *result)
 {
     struct web *w = req->web;
     char code[16], untold[24], from[PEER_NAME_MAX] = "";
-    if (status >= 400 && bucket_take(&w->refusals_told, &told_limit, web_now_us(w)) > 0) {
+    if (status >= 400 && !req->known && bucket_take(&w->refusals_told, &told_limit, web_now_us(w)) > 0) {
         w->refusals_untold++;
         return;
     }
@@ -384,4 +383,10 @@ void web_audit(const struct request *req, const char *did, const char *by, unsig
               *req->param ? req->param : NULL, "status", code, "result", result, "from", *from ? from : NULL,
               "left_out", w->refusals_untold ? untold : NULL, NULL);
     w->refusals_untold = 0;
+}
+
+void web_audit_refused(const struct request *req, unsigned status, const char *why)
+{
+    if (req->route && str_eq(req->route->method, "POST"))
+        web_audit(req, req->route->path, req->caller, status, why);
 }

@@ -152,7 +152,8 @@ void connection_look(struct connection *c, struct MHD_Connection *mhd)
     if (!c->tls || !w->tls || (!changed && (!c->client || c->client->expires_s > time(NULL))))
         return;
     struct tls_peer *peer = xnew0(struct tls_peer);
-    const bool holds = web_tls_look(w->tls, session_of(mhd), peer, &err) == 0 && peer->verified;
+    c->distrusted = web_tls_look(w->tls, session_of(mhd), peer, &err) < 0;
+    const bool holds = !c->distrusted && peer->verified;
     struct web_tls *old = c->tls; /* the session has the new one's credentials from here on */
     c->tls = web_tls_ref(w->tls);
     web_tls_unref(old);

@@ -1,6 +1,7 @@
 /* --web.config.file while mendd runs: loaded at the start, with each reload, and when one of its files has changed
- * (certificates are rotated under a running daemon, by cert-manager or certbot). A connection keeps what it began with;
- * users count at once. What cannot be used is told once and leaves the old one in place. */
+ * (certificates are rotated under a running daemon, by cert-manager or certbot). A connection keeps what it began with,
+ * but its client certificate is judged by the rules of now (web_connection.c); users count at once. What cannot be used
+ * is told once and leaves the old one in place. */
 #include "web_internal.h"
 
 #include "base/alloc.h"
@@ -116,6 +117,7 @@ void web_doors_refresh(struct web *w)
     if (tls) {
         use(w, tls, files_mark(w, web_tls_config(tls)));
         log_event(LOG_LEVEL_INFO, "TLS and users were read again", "file", w->config_file, NULL);
+        api_events_stop(w);
         return;
     }
     w->files_bad = mark;
@@ -168,4 +170,6 @@ void web_vetted(struct web *w, bool used)
         use(w, tls, files_mark(w, web_tls_config(tls)));
     else
         web_tls_unref(tls);
+    if (used) /* tokens, users, certificates: any of them may be gone */
+        api_events_stop(w);
 }

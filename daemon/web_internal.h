@@ -50,6 +50,7 @@ struct connection {
     int fd;
     struct web_tls *tls;     /* whose rules it was looked at by; NULL without TLS */
     struct tls_peer *client; /* NULL: no client certificate that holds */
+    bool distrusted;         /* a handshake by the rules of now would be refused */
     enum phase phase;
     bool served;                   /* a request before this one */
     int64_t since_us;              /* the phase's beginning, monotonic */
@@ -71,6 +72,7 @@ struct request {
     bool asks_password; /* bcrypt works on it */
     enum password_answer password;
     char user[WEB_CALLER_MAX];   /* whose password it is */
+    bool known;                  /* has shown who he is, whether he may or not */
     unsigned scopes;             /* of whoever has shown who he is */
     char caller[WEB_CALLER_MAX]; /* who this is, for records and the log */
     uint64_t length;             /* Content-Length, 0 without */
@@ -132,7 +134,8 @@ void web_on_connection(void *cls, struct MHD_Connection *mhd, void **context, en
 struct connection *connection_of(struct MHD_Connection *mhd);
 void connection_phase(struct connection *c, enum phase phase, const struct request *req);
 int64_t web_now_us(const struct web *w); /* monotonic, of this turn of the loop */
-/* Looks at the client certificate again if the rules have changed, or it may have expired. */
+/* Looks at the client certificate again if the rules have changed, or it may have expired. What no new connection could
+ * have is `distrusted` then: nothing is served on it, whatever token comes with the request. */
 void connection_look(struct connection *c, struct MHD_Connection *mhd);
 
 /* ---- web_doors.c: --web.config.file ---- */
@@ -173,6 +176,8 @@ void request_wake(struct request *req);
 void web_count_refusal(struct web *w, enum refusal why);
 
 /* ---- web_auth.c ---- */
+/* The caller as the log names whoever has not said who he is. */
+void web_name_anonymous(struct request *req);
 enum admission { ADMISSION_YES, ADMISSION_NO, ADMISSION_LATER };
 /* Whether the caller may use the route. NO: the request is answered (401, 403, 429); LATER: it is suspended until the
  * password is checked, then ask again. */
@@ -184,8 +189,11 @@ bool web_may_look(struct request *req);
 /* A page of another site in somebody's browser must neither change nor read anything here. NULL, or why it is
  * refused; the route is known, if there is one. */
 const char *web_foreign_site(struct request *req, const char *method);
-/* One line of the log for each call that changes something, refused ones too. */
+/* One line of the log for each call that changes something, refused ones too; of refused ones whose caller nobody knows
+ * no more than a person reads. */
 void web_audit(const struct request *req, const char *did, const char *by, unsigned status, const char *result);
+/* The same for a call that ends at the door; nothing for what only looks, or has no route. */
+void web_audit_refused(const struct request *req, unsigned status, const char *why);
 
 /* ---- web_html.c ---- */
 bool web_is_form(struct request *req); /* Content-Type: application/x-www-form-urlencoded */
@@ -240,6 +248,7 @@ void api_ready(struct request *req);
 void api_reload(struct request *req);
 void api_openapi(struct request *req);
 void api_events(struct request *req);
+/* Ends all streams, when the server stops or logins may have changed: clients connect again by themselves. */
 void api_events_stop(struct web *w);
 void api_page(struct request *req);
 void api_command(struct request *req);      /* what operators may do: the routes' paths say what */

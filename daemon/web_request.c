@@ -86,6 +86,8 @@ static void note_oversized(struct request *req, uint64_t len)
 {
     if (is_webhook(req))
         api_webhook_oversized(req->web, len);
+    else
+        web_audit_refused(req, 413, "the body is too large");
 }
 
 void web_count_refusal(struct web *w, enum refusal why)
@@ -98,6 +100,7 @@ static enum MHD_Result refuse(struct request *req, enum refusal why, unsigned st
                               const char *words)
 {
     web_count_refusal(req->web, why);
+    request_drop_response(req);
     reply_error(req, status, code, "%s", words);
     if (req->response && !req->shared)
         MHD_add_response_header(req->response, "Connection", "close");
@@ -109,6 +112,16 @@ static bool is_over_rate(struct request *req, int64_t *ret_wait_us)
     struct peer *peer = req->from->peer;
     *ret_wait_us = peer && !peer->loopback ? bucket_take(&peer->requests, &peer_requests, web_now_us(req->web)) : 0;
     return *ret_wait_us > 0;
+}
+
+static enum MHD_Result limit(struct request *req, int64_t wait_us)
+{
+    static const char words[] = "too many requests from this address";
+    web_count_refusal(req->web, REFUSED_RATE);
+    web_audit_refused(req, 429, words);
+    request_drop_response(req);
+    reply_limited(req, wait_us, words);
+    return send_answer(req);
 }
 
 /* The size of the body is known to be within bounds, or unknown yet. */
@@ -141,11 +154,6 @@ static enum MHD_Result begin(struct request *req, const char *url, const char *m
     web_look_at_framing(req, version, &f);
     if (f.fault)
         return refuse(req, REFUSED_REQUEST, 400, "bad_request", f.fault);
-    if (is_over_rate(req, &wait_us)) {
-        web_count_refusal(req->web, REFUSED_RATE);
-        reply_limited(req, wait_us, "too many requests from this address");
-        return send_answer(req);
-    }
     if (req->web->stopping) {
         reply_stopping(req);
         return send_answer(req);
@@ -153,13 +161,18 @@ static enum MHD_Result begin(struct request *req, const char *url, const char *m
     req->length = f.length;
     req->chunked = f.chunked;
     find_route(req, url, method);
+    if (is_over_rate(req, &wait_us))
+        return limit(req, wait_us);
+    if (req->from->distrusted) {
+        static const char words[] = "the client certificate of this connection does not hold any more: connect again";
+        web_audit_refused(req, 401, words);
+        return refuse(req, REFUSED_LOGIN, 401, "unauthorized", words);
+    }
     const char *foreign = web_foreign_site(req, method);
     if (foreign && req->route && strcmp(method, "POST") == 0)
         web_audit(req, req->route->path, "another site's page", 403, foreign);
-    if (foreign) {
-        request_drop_response(req);
+    if (foreign)
         return refuse(req, REFUSED_SITE, 403, "other_site", foreign);
-    }
     if (req->route)
         return admit(req);
     req->begun = true;
@@ -267,6 +280,7 @@ static struct request *request_new(struct web *w, struct MHD_Connection *connect
     connection_phase(req->from, PHASE_BODY, req);
     web_doors_refresh(w);
     connection_look(req->from, connection);
+    web_name_anonymous(req);
     return req;
 }
 

@@ -236,12 +236,12 @@ int web_tls_look(const struct web_tls *t, gnutls_session_t session, struct tls_p
     gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (void *)GNUTLS_KP_TLS_WWW_CLIENT};
     unsigned status = 0, n = 0;
     *ret = (struct tls_peer){0};
-    if (!web_config_verifies(t->config))
+    const enum client_auth auth = t->config->client_auth;
+    if ((auth == CLIENT_REQUIRE_ANY || auth == CLIENT_REQUIRE_AND_VERIFY) &&
+        (!gnutls_certificate_get_peers(session, &n) || n == 0))
+        return error_set(err, -EACCES, "a client certificate is needed, none was shown");
+    if (!web_config_verifies(t->config) || !gnutls_certificate_get_peers(session, &n) || n == 0)
         return 0;
-    if (!gnutls_certificate_get_peers(session, &n) || n == 0)
-        return t->config->client_auth == CLIENT_REQUIRE_AND_VERIFY
-                   ? error_set(err, -EACCES, "a client certificate is needed, none was shown")
-                   : 0;
     /* by the credentials of the moment, which may be newer than those of the session's beginning */
     int r = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, t->credentials);
     if (r >= 0)

@@ -1,8 +1,9 @@
 /* What --web.config.file says, ready for use; above all TLS: certificate, client certificates, versions and ciphers.
  *
  * One struct web_tls is what a connection began with; it is counted, so that a reload swaps it under the running
- * connections, which keep theirs until they end. A client certificate is verified within the handshake (chain, purpose,
- * times, names): what does not hold gets no connection. */
+ * connections, which keep theirs until their next request. A client certificate is verified within the handshake
+ * (chain, purpose, times, names), and again when the rules or the time have moved on: what does not hold gets no
+ * connection. */
 #pragma once
 
 #include "config/web_config.h"

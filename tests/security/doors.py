@@ -3,6 +3,8 @@
 Each attack says what it tried and what came back (`self.answered`): tests/security/table makes a page of these lines.
 """
 import base64
+import datetime
+import http.client
 import pathlib
 import socket
 import ssl
@@ -52,21 +54,22 @@ class Authority:
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
         path.chmod(0o600)
 
-    def sign(self, name, san=None, days=10, usage="serverAuth,clientAuth", into=None, subject=None):
-        """(certificate, key). days < 0: it has expired."""
+    def sign(self, name, san=None, days=10, usage="serverAuth,clientAuth", into=None, subject=None, seconds=None):
+        """(certificate, key). days < 0: it has expired; `seconds`: it will in so many."""
         cert, key = into or (self.folder / f"{self.name}-{name}.crt", self.folder / f"{self.name}-{name}.key")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         fresh_key, fresh = key.with_suffix(".key.new"), cert.with_suffix(".crt.new")
         self.new_key(fresh_key)
         openssl("req", "-new", "-key", fresh_key, "-subj", subject or f"/CN={name}", "-out", request)
         extensions.write_text(f"extendedKeyUsage={usage}\n" + (f"subjectAltName={san}\n" if san else ""))
-        if days < 0:  # openssl x509 -days takes no negative number everywhere: a CA run takes dates
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds or 0)
+        if days < 0 or seconds:  # openssl x509 -days takes no negative number everywhere: a CA run takes dates
             (self.folder / "index.txt").write_text("")
             (self.folder / "ca.cnf").write_text(
                 f"[ca]\ndefault_ca=d\n[d]\ndatabase={self.folder}/index.txt\nserial={self.folder}/serial\nnew_certs_dir={self.folder}\n"
                 "default_md=sha256\npolicy=p\nrand_serial=yes\n[p]\ncommonName=supplied\n")
             openssl("ca", "-batch", "-notext", "-config", self.folder / "ca.cnf", "-cert", self.cert, "-keyfile", self.key, "-in", request,
-                    "-out", fresh, "-extfile", extensions, "-startdate", "20200101000000Z", "-enddate", "20210101000000Z")
+                    "-out", fresh, "-extfile", extensions, "-startdate", "20200101000000Z", "-enddate", f"{end:%Y%m%d%H%M%SZ}" if seconds else "20210101000000Z")
         else:
             openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-days", days, "-out", fresh,
                     "-extfile", extensions)
@@ -120,8 +123,39 @@ class Doors(h.Scene):
             s.sendall(data)
             return receive(s, keep)
 
+    def stream(self, context=None, headers=None):
+        """GET /events, begun."""
+        return Stream(self, context, headers or {})
+
     def log_lines(self, *parts):
         return [line for line in self.m.text().splitlines() if all(p in line for p in parts)]
+
+
+class Stream:
+    """A listener at /events."""
+
+    def __init__(self, test, context, headers):
+        make = http.client.HTTPSConnection if context else http.client.HTTPConnection
+        conn = make("127.0.0.1", test.m.port, timeout=10, **({"context": context} if context else {}))
+        test.addCleanup(conn.close)
+        conn.request("GET", "/events", headers=headers)
+        self.sock, self.response = conn.sock, conn.getresponse()
+        self.status = self.response.status
+        if self.status == 200:
+            test.assertEqual(self.response.readline(), b"retry: 3000\n")
+
+    def wait_ended(self, seconds):
+        """What still came until its end; raises TimeoutError if it goes on."""
+        until, seen = time.monotonic() + seconds, []
+        while line := self.line(until - time.monotonic()):
+            seen.append(line)
+        return seen
+
+    def line(self, seconds):
+        if seconds <= 0:
+            raise TimeoutError("the stream goes on")
+        self.sock.settimeout(seconds)
+        return self.response.readline()
 
 
 def receive(s, keep=False):

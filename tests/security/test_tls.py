@@ -7,8 +7,10 @@ import subprocess
 import time
 import warnings
 
-from doors import ALICE, BOB, Authority, Doors, basic, bcrypt, handshake
+from doors import ALICE, BOB, Authority, Doors, basic, bcrypt, bearer, handshake
 from doors import h
+
+TOKEN = "operator-secret-012"
 
 class Tls(Doors):
     def setUp(self):
@@ -158,6 +160,70 @@ class Tls(Doors):
         self.answered("a kept connection after its CA was taken out", seen)
         self.assertEqual(seen, 401)
 
+    def kept(self, context):
+        """A connection that stays: what asks on it, for (status, the Connection header, its local port or None: closed)."""
+        conn = http.client.HTTPSConnection("127.0.0.1", self.m.port, context=context, timeout=10)
+        self.addCleanup(conn.close)
+
+        def ask(path="/status", method="GET"):
+            if method == "POST":
+                conn.request(method, path, b"{}", {**bearer(TOKEN), "Content-Type": "application/json"})
+            else:
+                conn.request(method, path, headers=bearer(TOKEN))
+            r = conn.getresponse()
+            r.read()
+            return r.status, r.getheader("Connection"), conn.sock and conn.sock.getsockname()[1]
+        return ask
+
+    def test_a_token_does_not_replace_the_certificate_that_is_required(self):
+        """What a new connection could not have is not served on a kept one either, whatever token comes with it."""
+        self.mendd_with(self.mutual(), tokens=[{"name": "ops", "token": TOKEN, "scopes": ["operator"]}])
+        am = self.ca.context(self.ca.sign("am", "DNS:am.example"))
+        self.start_tls(am)
+        first, second = self.kept(am), self.kept(am)
+        self.assertEqual((first()[0], second()[0]), (200, 200))
+        new = Authority(self.folder, "new")
+        self.write_web(self.server(client_auth_type="RequireAndVerifyClientCert", client_ca_file=str(new.cert)))
+        self.m.process.send_signal(h.signal.SIGHUP)
+        h.until("reloaded", lambda: self.log_lines("configuration and playbooks reloaded"))
+        self.assertNotIsInstance(handshake(self.m.port, am), int, "a new connection gets no further than the handshake")
+        looks, pauses = first(), second("/-/pause", "POST")
+        self.answered("a kept connection with a token after its CA was taken out", f"GET {looks[0]}, POST {pauses[0]}, closed")
+        self.assertEqual((looks, pauses), ((401, "close", None), (401, "close", None)))
+        self.assertTrue(self.log_lines("did=/-/pause", "status=401 ", "does not hold any more"))
+        theirs = self.ca.context(new.sign("am", "DNS:am.example"))
+        self.assertEqual(self.ask("/status", headers=bearer(TOKEN), context=theirs).json["paused"], [])
+
+    def test_a_certificate_is_required_from_now_on(self):
+        """NoClientCert becomes RequireAnyClientCert or more: connections from before have none."""
+        self.mendd_with(self.server(), tokens=[{"name": "ops", "token": TOKEN, "scopes": ["operator"]}])
+        self.start_tls(self.ca.context())
+        for kind, more in (("RequireAnyClientCert", {}), ("RequireAndVerifyClientCert", {"client_ca_file": str(self.ca.cert)})):
+            with self.subTest(kind):
+                self.write_web(self.server())
+                h.until("no certificate is needed", lambda: handshake(self.m.port, self.ca.context()) == 401)
+                ask = self.kept(self.ca.context())
+                self.assertEqual(ask()[0], 200)
+                self.write_web(self.server(client_auth_type=kind, **more))
+                h.until("one is needed", lambda: handshake(self.m.port, self.ca.context()) != 401)
+                seen = ask()
+                self.answered(f"a kept connection without a certificate when {kind} came", seen[0])
+                self.assertEqual(seen, (401, "close", None))
+
+    def test_a_certificate_that_expires_on_a_kept_connection(self):
+        self.mendd_with(self.mutual(), tokens=[{"name": "ops", "token": TOKEN, "scopes": ["operator"]}])
+        self.start_tls(self.ca.context(self.ca.sign("am", "DNS:am.example")))
+        brief = self.ca.context(self.ca.sign("brief", "DNS:am.example", seconds=8))
+        ask = self.kept(brief)
+        self.assertEqual(ask()[0], 200)
+        stream = self.stream(brief, bearer(TOKEN))
+        h.until("it expires", lambda: not isinstance(handshake(self.m.port, brief), int), timeout=30)
+        seen = ask()
+        self.answered("a kept connection with a token after its certificate expired", seen[0])
+        self.assertEqual(seen, (401, "close", None))
+        stream.wait_ended(30)
+        self.answered("/events after its certificate expired", "ended at the heartbeat")
+
 
 class Mendctl(Doors):
     def test_mendctl_logs_in_every_way(self):
@@ -250,6 +316,16 @@ class Users(Doors):
         self.assertEqual(statuses[-1], 429)
         self.assertLessEqual(statuses.count(401), 25)
         self.assertEqual(self.ask("/actions", headers=basic("alice", ALICE)).status, 200, "who was right before is not locked out")
+
+    def test_a_stream_ends_with_its_user(self):
+        self.mendd_with({"basic_auth_users": {"alice": bcrypt(ALICE), "bob": bcrypt(BOB)}},
+                        users=[{"name": n, "scopes": ["viewer"]} for n in ("alice", "bob")])
+        self.m.start()
+        stream = self.stream(None, basic("alice", ALICE))
+        self.write_web({"basic_auth_users": {"bob": bcrypt(BOB)}})
+        h.until("alice is out, without a signal", lambda: self.ask("/actions", headers=basic("alice", ALICE)).status in (401, 429))
+        stream.wait_ended(5)
+        self.answered("/events of a user who was taken out", "ended")
 
     def test_a_removed_user_is_out_at_once(self):
         self.mendd_with({"basic_auth_users": {"alice": bcrypt(ALICE), "bob": bcrypt(BOB)}})

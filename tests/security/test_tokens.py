@@ -7,7 +7,8 @@ from doors import h
 TOKENS = {"webhook": "webhook-secret-0123", "viewer": "viewer-secret-01234", "approve": "approve-secret-0123", "operator": "operator-secret-012"}
 ID = "01jgq2v5h0000000000000000z"
 # what each scope opens, and nothing else (docs/http-api.md)
-ROUTES = {("POST", "/webhook"): "webhook", ("GET", "/actions"): "viewer", ("GET", f"/actions/{ID}"): "viewer",
+OPEN = {("GET", "/actions/{id}/approve"), ("GET", "/-/healthy"), ("GET", "/-/ready"), ("GET", "/openapi.json")}
+ROUTES = {("POST", "/webhook"): "webhook", ("GET", "/events"): "viewer", ("GET", "/actions"): "viewer", ("GET", f"/actions/{ID}"): "viewer",
           ("GET", f"/actions/{ID}/report"): "viewer", ("GET", "/playbooks"): "viewer", ("GET", "/status"): "viewer",
           ("GET", "/clusters"): "viewer", ("GET", "/metrics"): "viewer", ("GET", "/"): "viewer",
           ("POST", f"/actions/{ID}/plan"): "viewer", ("POST", f"/actions/{ID}/approve"): "approve", ("POST", f"/actions/{ID}/reject"): "approve",
@@ -22,24 +23,33 @@ class Scopes(Doors):
         super().setUp()
         self.tokens = [{"name": f"the-{s}", "token": t, "scopes": [s]} for s, t in TOKENS.items()]
 
+    def status(self, method, path, headers):
+        if path == "/events":
+            return self.stream(headers=headers).status
+        return self.ask(path, method, {} if method == "POST" else None, headers).status
+
     def test_every_scope_on_every_route(self):
         self.mendd_with(tokens=self.tokens).start()
+        described = {(method.upper(), path) for path, methods in self.ask("/openapi.json").json["paths"].items() for method in methods
+                     if method in ("get", "post", "put", "patch", "delete")}
+        self.assertEqual({(method, path.replace(ID, "{id}")) for method, path in ROUTES} | OPEN, described, "every route is looked at here")
+        for method, path in OPEN:
+            self.assertNotIn(self.status(method, path.replace("{id}", ID), {}), (401, 403), path)
         for scope, token in TOKENS.items():
             refused = []
             for (method, path), least in ROUTES.items():
-                a = self.ask(path, method, {} if method == "POST" else None, bearer(token))
+                a = self.status(method, path, bearer(token))
                 with self.subTest(scope=scope, route=f"{method} {path}"):
                     if least in OPENS[scope]:
-                        self.assertNotIn(a.status, (401, 403), a)
+                        self.assertNotIn(a, (401, 403))
                     else:
-                        self.assertEqual(a.status, 403, a)
+                        self.assertEqual(a, 403)
                         refused.append(path.replace(ID, "ID"))
             self.answered(f"a token of scope {scope} on every route", f"403 on {len(refused)} of {len(ROUTES)}")
         for (method, path), _ in ROUTES.items():
             for headers in ({}, bearer("no-such-secret-at-all"), bearer(""), {"Authorization": TOKENS["operator"]},
                             basic("the-operator", TOKENS["operator"])):
-                a = self.ask(path, method, {} if method == "POST" else None, headers)
-                self.assertIn(a.status, (401, 429), (method, path, headers))
+                self.assertIn(self.status(method, path, headers), (401, 429), (method, path, headers))
         self.answered("no token, an unknown one, a bare one, one as a password", "401, then 429")
         self.assertEqual(h.request(self.m.url + "/status", headers=bearer(TOKENS["viewer"])).json["paused"], [])
 
@@ -71,6 +81,35 @@ class Scopes(Doors):
         self.assertGreaterEqual(int(seen[-1].headers["Retry-After"]), 1)
         self.assertEqual(self.ask("/status", headers=bearer(TOKENS["viewer"])).status, 200, "who has a token is not locked out")
         self.assertEqual(self.m.webhook(h.payload({"labels": {"alertname": "A"}}), bearer(TOKENS["webhook"])).status, 200)
+
+    def test_the_page_of_a_link_is_no_place_to_guess(self):
+        """The one page that is open to whoever shows nothing: what is shown there is judged and counted as everywhere."""
+        self.mendd_with(tokens=self.tokens).start()
+        page = f"/actions/{ID}/approve"
+        self.assertEqual(self.ask(page).status, 200, "who shows nothing is asked for a token")
+        statuses = [self.ask(page, headers=bearer(f"guess-number-{i:06}")).status for i in range(60)]
+        self.answered("60 guesses of a token at the page of a notice's link", f"{statuses.count(401)} times 401, then 429")
+        self.assertEqual(set(statuses), {401, 429})
+        self.assertLessEqual(statuses.count(401), 25)
+        self.assertEqual(statuses[-1], 429)
+        self.assertEqual(self.ask(page, headers=bearer(TOKENS["viewer"])).status, 404, "there is no such run; who may look hears so")
+        self.assertEqual(self.ask(page, headers=bearer(TOKENS["webhook"])).status, 200, "who may not sees the same page for every run")
+        metrics = self.ask("/metrics", headers=bearer(TOKENS["viewer"])).body.decode()
+        self.assertIn('mendd_http_refused_total{why="login"} 60', metrics)
+
+    def test_a_stream_ends_with_its_token(self):
+        secret = self.folder / "token"
+        secret.write_text("old-secret-0123456\nnew-secret-0123456\n")
+        self.mendd_with(tokens=[{"name": "ops", "token_file": str(secret), "scopes": ["operator"]}]).start()
+        stream = self.stream(headers=bearer("old-secret-0123456"))
+        secret.write_text("new-secret-0123456\n")
+        self.assertEqual(self.ask("/-/reload", "POST", None, bearer("new-secret-0123456")).status, 200)
+        self.assertEqual(self.m.webhook(h.payload({"labels": {"alertname": "Late"}}), bearer("new-secret-0123456")).status, 200)
+        seen = stream.wait_ended(10)
+        self.answered("/events with a token that was rotated out", "ended")
+        self.assertFalse([line for line in seen if b"Late" in line])
+        self.assertEqual(self.stream(headers=bearer("old-secret-0123456")).status, 401)
+        self.assertEqual(self.stream(headers=bearer("new-secret-0123456")).status, 200)
 
     def test_two_secrets_at_once_and_the_old_one_out(self):
         secret = self.folder / "token"
@@ -141,3 +180,20 @@ class Audit(Doors):
         self.assertLess(len(lines), 120)
         self.assertEqual(self.ask("/-/pause", "POST", {}, bearer(TOKENS["operator"])).status, 200)
         self.assertTrue(self.log_lines("did=pause", "by=ops", "status=200"), "what was done is always told")
+
+    def test_a_known_caller_is_not_hidden_behind_a_flood(self):
+        self.mendd_with(tokens=[{"name": "ops", "token": TOKENS["operator"], "scopes": ["operator"]},
+                                {"name": "look", "token": TOKENS["viewer"], "scopes": ["viewer"]}]).start()
+        for _ in range(80):
+            self.ask("/-/pause", "POST", {})
+        self.assertLess(len(self.log_lines("msg=operator", "by=\"anonymous")), 80, "strangers' lines are limited")
+        self.assertEqual(self.ask("/-/pause", "POST", {}, bearer(TOKENS["viewer"])).status, 403)
+        self.assertTrue(self.log_lines("did=/-/pause", "by=look", "status=403"), self.m.tail())
+        self.assertEqual(self.ask(f"/actions/{ID}/cancel", "POST", {}, bearer(TOKENS["operator"])).status, 404)
+        self.assertTrue(self.log_lines("did=cancel", "by=ops", "status=404"), self.m.tail())
+        self.answered("a viewer's pause after 80 calls without a token", "403, with its line in the log")
+
+    def test_calls_that_end_before_they_are_judged_have_their_line(self):
+        self.mendd_with(tokens=[{"name": "ops", "token": TOKENS["operator"], "scopes": ["operator"]}]).start()
+        self.assertEqual(self.ask("/-/pause", "POST", b"x" * 20000, bearer(TOKENS["operator"])).status, 413)
+        self.assertTrue(self.log_lines("did=/-/pause", "by=ops", "status=413"), self.m.tail())
