@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "check_cluster.h"
+#include "check_kinds.h"
 #include "decide.h"
 #include "engine/reviews.h"
 
@@ -75,6 +76,8 @@ static json_t *ask_clusters(const struct loaded *l, struct faults *faults)
         faults_add(faults, NULL, "%s", json_string_value(line));
     if (json_array_size(json_object_get(rights, "missing")) > 0)
         faults_warn(faults, NULL, "`mendctl rbac` prints the roles that allow what is missing");
+    if (check_kinds(l->config, l->table, faults, &err) < 0)
+        faults_add(faults, NULL, "%s", error_message(&err));
     return rights;
 }
 
@@ -121,7 +124,8 @@ static int run(struct cli *cli, int argc, char *argv[])
 const struct verb verb_check = {
     .name = "check",
     .synopsis = "check [--cluster] [--config.file FILE] [--playbooks PATH…] [FILE…]\n"
-                "       --cluster also asks the API servers whether mendd may do what the playbooks need",
+                "       --cluster also asks the API servers whether mendd may do what the playbooks need, and\n"
+                "       whether they have the resources that these are about",
     .summary = "validate the config and playbooks; every fault as file:line:column",
     .run = run,
 };

@@ -187,9 +187,8 @@ struct reviews *reviews_start(const struct reviews_in *in)
 
 /* ---- words ---- */
 
-static char *whys_new(const json_t *missing)
+char *reviews_whys_new(const json_t *whys)
 {
-    const json_t *whys = json_object_get(missing, "for");
     struct strbuf b = STRBUF_INIT;
     size_t i;
     json_t *why;
@@ -207,7 +206,7 @@ json_t *reviews_words_new(const json_t *result)
     json_t *out = json_array(), *item;
     size_t i;
     json_array_foreach (json_object_get(result, "missing"), i, item) {
-        _cleanup_free_ char *whys = whys_new(item);
+        _cleanup_free_ char *whys = reviews_whys_new(json_object_get(item, "for"));
         json_array_append_new(out, json_sprintf("cluster %s: %s: may not %s", json_text_or(item, "cluster", "?"), whys,
                                                 json_text_or(item, "right", "?")));
     }

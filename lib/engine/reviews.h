@@ -28,3 +28,5 @@ DEFINE_CLEANUP(struct reviews *, reviews_free);
 
 /* One line a missing right and a cluster that could not be asked, for people: an array of texts. */
 json_t *reviews_words_new(const json_t *result);
+/* Who needs it, from an array of texts: the first few, and how many more. */
+char *reviews_whys_new(const json_t *whys);

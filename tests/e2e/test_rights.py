@@ -21,6 +21,17 @@ def mendctl(*args):
     return subprocess.run([str(h.BIN / "mendctl"), *map(str, args)], capture_output=True, text=True)
 
 
+OPERATOR = """
+playbooks:
+- name: turn
+  matchers: ['alertname="Broken"', 'namespace="shop"']
+  target: {kind: Deployment, namespace: "{{ labels.namespace }}", name: web}
+  mode: auto
+  steps: [{action: rollout.restart}]
+  verify: {timeout: 5s, for: 1s, checks: [{check: condition, with: {apiVersion: example.com/v1, kind: Widget, name: w, type: Ready}}]}
+"""
+
+
 def without(items, verb, resource):
     """The same roles, with one thing less that they allow."""
     items = json.loads(json.dumps(items))
@@ -127,6 +138,17 @@ class Missing(h.Scene):
         granted.grant_sim(self.sim, self.items)
         self.assertEqual(h.request(self.daemon.url + "/-/reload", "POST").status, 200)
         h.until("nothing is missing", lambda: self.rights()["missing"] == [])
+
+    def test_a_kind_that_the_cluster_does_not_have_is_named(self):
+        granted.grant_sim(self.sim, self.items)
+        path = self.folder / "q.yaml"
+        path.write_text(OPERATOR)
+        self.daemon.playbooks = [path]
+        granted.grant_sim(self.sim, granted.for_mendd(self.daemon.config_file, self.daemon.playbooks, self.kubeconfig, "shop"))
+        r = self.check()
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("cluster e2e: playbook turn, check condition: it has no widgets.example.com: is the operator", r.stderr)
+        self.assertNotIn("deployments", r.stderr)
 
     def test_a_cluster_that_is_away_is_not_known(self):
         self.sim.stop()
