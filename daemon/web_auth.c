@@ -1,8 +1,9 @@
 /* Tokens, users, certificates; scopes; the checks of Origin and Host; the audit log.
  *
- * Failed logins are counted for each peer: beyond peer_failures it hears 429, and no password is worked on for it. Who
- * shows a token that is known, or a password that was right before, is let in all the same: nobody locks somebody else
- * out who sits behind the same address. */
+ * Failed logins are counted for each peer, of passwords for each user there: beyond peer_failures it hears 429, and no
+ * password is worked on. Who shows a token that is known, or a password that was right before, is let in all the same.
+ * So nobody locks somebody else out who sits behind the same address; but for a user's first login there while somebody
+ * guesses at very many names (peer_passwords). */
 #include "web_internal.h"
 
 #include "base/alloc.h"
@@ -245,11 +246,14 @@ static enum admission start_password(struct request *req, const char *password)
 {
     struct web *w = req->web;
     struct peer *peer = req->from->peer;
-    const int64_t wait_us = peer ? bucket_take(&peer->failures, &peer_failures, web_now_us(w)) : 0;
+    const int64_t wait_us = peer ? peer_password_take(peer, req->user, web_now_us(w)) : 0;
     if (wait_us > 0)
         return limited(req, wait_us);
-    if (passwords_check(w->passwords, web_config_of(w), req->user, password, on_password, request_ref(req)) < 0) {
+    if (passwords_check(w->passwords, web_config_of(w), (uintptr_t)peer, req->user, password, on_password,
+                        request_ref(req)) < 0) {
         request_unref(req);
+        if (peer) /* it was not looked at */
+            peer_password_put_back(peer, req->user);
         return busy(req, "too many passwords wait to be checked; come again");
     }
     req->asks_password = true;
@@ -280,7 +284,7 @@ static enum admission after_password(struct request *req)
     if (answer == PASSWORD_WRONG)
         return failed(req, "this user and password are not known here", true);
     if (peer) /* it was right, or nobody knows */
-        bucket_put_back(&peer->failures, &peer_failures);
+        peer_password_put_back(peer, req->user);
     if (answer == PASSWORD_RIGHT)
         return judge_user(req);
     return busy(req, "the password could not be checked; come again");

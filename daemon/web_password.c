@@ -14,17 +14,20 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <utlist.h>
 
 enum { REMEMBERED = 128, MAC_LEN = 32 };
 
 struct job {
-    char *hash, *password;
+    char *user, *hash, *password;
+    uintptr_t peer;
     unsigned char mac[MAC_LEN];
     bool exists; /* the user; else the hash is nobody's, and the answer is no in any case */
     bool right;
     password_cb done;
     void *userdata;
     struct job *next;
+    struct job *all_next, *all_prev; /* the loop's thread only */
 };
 
 struct passwords {
@@ -35,7 +38,7 @@ struct passwords {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct job *queued, *finished; /* under the lock; oldest first */
-    size_t waiting;                /* from here on: the loop's thread only */
+    struct job *all;               /* from here on: the loop's thread only */
     unsigned char key[MAC_LEN];
     unsigned char remembered[REMEMBERED][MAC_LEN];
     size_t n_remembered, next_place;
@@ -46,6 +49,7 @@ static void job_free(struct job *j)
     explicit_bzero(j->password, strlen(j->password));
     free(j->password);
     free(j->hash);
+    free(j->user);
     free(j);
 }
 
@@ -131,7 +135,7 @@ static void deliver(struct passwords *p, bool stopped)
     pthread_mutex_unlock(&p->lock);
     while (j) {
         struct job *next = j->next;
-        p->waiting--;
+        DL_DELETE2(p->all, j, all_prev, all_next);
         if (j->right)
             remember(p, j->mac);
         j->done(stopped ? PASSWORD_BUSY : j->right ? PASSWORD_RIGHT : PASSWORD_WRONG, j->userdata);
@@ -216,19 +220,35 @@ bool passwords_known(struct passwords *p, const struct web_config *config, const
     return hash && mac_of(p, user, hash, password, mac) && is_remembered(p, mac);
 }
 
-int passwords_check(struct passwords *p, const struct web_config *config, const char *user, const char *password,
-                    password_cb done, void *userdata)
+static bool has_room(const struct passwords *p, uintptr_t peer, const char *user)
 {
-    if (p->waiting >= PASSWORDS_WAITING || (!p->running && start_thread(p) < 0))
+    size_t all = 0, of_peer = 0, of_user = 0;
+    for (const struct job *j = p->all; j; j = j->all_next) {
+        all++;
+        of_peer += j->peer == peer;
+        of_user += j->peer == peer && str_eq(j->user, user);
+    }
+    return all < PASSWORDS_WAITING && of_peer < PASSWORDS_OF_PEER && of_user < PASSWORDS_OF_USER;
+}
+
+int passwords_check(struct passwords *p, const struct web_config *config, uintptr_t peer, const char *user,
+                    const char *password, password_cb done, void *userdata)
+{
+    if (!has_room(p, peer, user) || (!p->running && start_thread(p) < 0))
         return -EBUSY;
     const char *hash = hash_of(config, user);
     struct job *j = xnew0(struct job);
-    *j = (struct job){.exists = hash != NULL, .done = done, .userdata = userdata, .password = xstrdup(password)};
+    *j = (struct job){.exists = hash != NULL,
+                      .done = done,
+                      .userdata = userdata,
+                      .peer = peer,
+                      .user = xstrdup(user),
+                      .password = xstrdup(password)};
     j->hash =
         hash ? xstrdup(hash) /* nobody's hash, as dear as the dearest */
              : xasprintf("$2b$%02d$%s", config->bcrypt_cost, "abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz01234");
     j->exists = j->exists && mac_of(p, user, j->hash, password, j->mac);
-    p->waiting++;
+    DL_APPEND2(p->all, j, all_prev, all_next);
     pthread_mutex_lock(&p->lock);
     append(&p->queued, j);
     pthread_cond_signal(&p->wake);

@@ -1,9 +1,11 @@
 #include "web_peer.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define uthash_fatal(msg) abort()
@@ -12,6 +14,7 @@
 /* Alertmanager, Prometheus and people stay far below; whoever guesses tokens or passwords does not. */
 const struct rate_limit peer_requests = {.burst = 5000, .interval_us = 1000};
 const struct rate_limit peer_failures = {.burst = 20, .interval_us = 3000000};
+const struct rate_limit peer_passwords = {.burst = 100, .interval_us = 1000000};
 
 struct key {
     unsigned char family, address[8];
@@ -101,6 +104,57 @@ struct peer *peers_get(struct peers *p, const struct sockaddr *address)
     }
     HASH_ADD(hh, p->table, key, sizeof(key), e);
     return &e->peer;
+}
+
+static uint64_t name_of(const char *user)
+{
+    char digits[17] = "";
+    _cleanup_free_ char *hash = sha256_hex_new(user, strlen(user));
+    memcpy(digits, hash, sizeof(digits) - 1);
+    return strtoull(digits, NULL, 16);
+}
+
+/* NULL: not heard of, or forgotten. */
+static struct peer_user *find_user(struct peer *p, uint64_t name)
+{
+    for (size_t i = 0; i < PEER_USERS; i++)
+        if (p->users[i].name == name)
+            return &p->users[i];
+    return NULL;
+}
+
+static struct peer_user *user_of(struct peer *p, const char *user)
+{
+    const uint64_t name = name_of(user);
+    struct peer_user *u = find_user(p, name);
+    if (u)
+        return u;
+    u = &p->users[0];
+    for (size_t i = 1; i < PEER_USERS; i++)
+        if (p->users[i].failures.full_at_us < u->failures.full_at_us)
+            u = &p->users[i];
+    *u = (struct peer_user){.name = name};
+    return u;
+}
+
+int64_t peer_password_take(struct peer *p, const char *user, int64_t now_us)
+{
+    struct peer_user *u = user_of(p, user);
+    int64_t wait_us = bucket_take(&u->failures, &peer_failures, now_us);
+    if (wait_us > 0)
+        return wait_us;
+    wait_us = bucket_take(&p->passwords, &peer_passwords, now_us);
+    if (wait_us > 0)
+        bucket_put_back(&u->failures, &peer_failures);
+    return wait_us;
+}
+
+void peer_password_put_back(struct peer *p, const char *user)
+{
+    struct peer_user *u = find_user(p, name_of(user));
+    if (u)
+        bucket_put_back(&u->failures, &peer_failures);
+    bucket_put_back(&p->passwords, &peer_passwords);
 }
 
 size_t peers_count(const struct peers *p)

@@ -317,6 +317,39 @@ class Users(Doors):
         self.assertLessEqual(statuses.count(401), 25)
         self.assertEqual(self.ask("/actions", headers=basic("alice", ALICE)).status, 200, "who was right before is not locked out")
 
+    def test_another_user_is_not_locked_out_at_the_same_address(self):
+        """Behind an ingress everybody has one address: who guesses at one name slows that name down there."""
+        self.mendd_with({"basic_auth_users": {"alice": bcrypt(ALICE), "bob": bcrypt(BOB)}},
+                        users=[{"name": "alice", "scopes": ["viewer"]}, {"name": "bob", "scopes": ["viewer"]}])
+        self.m.start()
+        statuses = [self.ask("/actions", headers=basic("bob", f"guess{i}")).status for i in range(30)]
+        self.assertEqual(statuses[-1], 429)
+        seen = self.ask("/actions", headers=basic("alice", ALICE)).status
+        self.answered("a user's first login after 30 guesses at another's password from the same address", seen)
+        self.assertEqual(seen, 200)
+        begun = time.monotonic()
+        many = [self.ask("/actions", headers=basic(f"nobody{i}", "guess")).status for i in range(150)]
+        self.answered("150 guesses at as many names", f"{many.count(401)} times 401, then 429")
+        self.assertEqual(set(many), {401, 429})
+        self.assertLessEqual(many.count(401), 101 + time.monotonic() - begun)
+        self.assertEqual(self.ask("/actions", headers=basic("alice", ALICE)).status, 200, "who was right before")
+
+    def test_guesses_leave_room_in_the_queue(self):
+        self.mendd_with({"basic_auth_users": {"alice": bcrypt(ALICE, 12), "bob": bcrypt(BOB, 5)}},
+                        users=[{"name": "alice", "scopes": ["viewer"]}, {"name": "bob", "scopes": ["viewer"]}])
+        self.m.start()
+        socks = []
+        for i in range(18):
+            s = socket.create_connection(("127.0.0.1", self.m.port), 60)
+            self.addCleanup(s.close)
+            head = basic("alice", f"wrong{i}")["Authorization"]
+            s.sendall(f"POST /-/pause HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nAuthorization: {head}\r\n\r\n".encode())
+            socks.append(s)
+        h.until("the queue has no more place for it", lambda: self.log_lines("did=/-/pause", "status=503 ", "too many passwords wait"))
+        seen = self.ask("/actions", headers=basic("bob", BOB), timeout=60).status
+        self.answered("a login while 18 guesses at another's password came at once", seen)
+        self.assertEqual(seen, 200)
+
     def test_a_stream_ends_with_its_user(self):
         self.mendd_with({"basic_auth_users": {"alice": bcrypt(ALICE), "bob": bcrypt(BOB)}},
                         users=[{"name": n, "scopes": ["viewer"]} for n in ("alice", "bob")])

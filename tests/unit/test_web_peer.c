@@ -108,6 +108,36 @@ static void limits_are_those_that_are_documented(void **state)
         n++;
     assert_int_equal(n, 20);
     assert_int_equal(bucket_take(&failures, &peer_failures, 4 * USEC_PER_SEC), 0);
+    assert_int_equal(peer_passwords.burst, 100);
+    assert_int_equal(peer_passwords.interval_us, USEC_PER_SEC);
+}
+
+/* Guesses at one user leave the others alone, until they are at very many. */
+static void each_user_of_a_peer_has_his_own_failures(void **state)
+{
+    (void)state;
+    struct peer p = {0};
+    int n = 0;
+    while (peer_password_take(&p, "eve", USEC_PER_SEC) == 0)
+        n++;
+    assert_int_equal(n, 20);
+    assert_int_equal(peer_password_take(&p, "alice", USEC_PER_SEC), 0);
+    peer_password_put_back(&p, "alice");
+    for (n = 0; n < 200; n++) {
+        char name[16];
+        snprintf(name, sizeof(name), "nobody%d", n);
+        if (peer_password_take(&p, name, USEC_PER_SEC) != 0)
+            break;
+    }
+    assert_int_equal(n, 80);
+    assert_int_not_equal(peer_password_take(&p, "alice", USEC_PER_SEC), 0);
+    assert_int_not_equal(peer_password_take(&p, "eve", USEC_PER_SEC), 0); /* other names did not push hers out */
+    assert_int_equal(peer_password_take(&p, "alice", 2 * USEC_PER_SEC), 0);
+    for (n = 0; n < 30; n++) { /* what was put back counts for neither */
+        peer_password_put_back(&p, "alice");
+        assert_int_equal(peer_password_take(&p, "alice", 2 * USEC_PER_SEC), 0);
+    }
+    assert_int_not_equal(peer_password_take(&p, "eve", 3 * USEC_PER_SEC), 0);
 }
 
 int main(void)
@@ -118,6 +148,7 @@ int main(void)
         cmocka_unit_test(the_table_is_bounded),
         cmocka_unit_test(a_bucket_gives_its_burst_and_then_its_rate),
         cmocka_unit_test(limits_are_those_that_are_documented),
+        cmocka_unit_test(each_user_of_a_peer_has_his_own_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
