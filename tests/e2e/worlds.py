@@ -51,8 +51,11 @@ class World:
 class RestartWorld(World):
     """Pods that get ready only once their Deployment has been restarted."""
 
+    def deployed(self):
+        return h.deployment(self.ns, self.deployment, 2, {"sim/unready-until-restarted": "true"})
+
     def prepare(self):
-        self.cluster.create(h.deployment(self.ns, self.deployment, 2, {"sim/unready-until-restarted": "true"}))
+        self.cluster.create(self.deployed())
         self.cluster.wait_pods(self.ns, self.selector(), 2, ready=False)
         self.sets_before = len(self.replicasets())
 
@@ -62,15 +65,21 @@ class RestartWorld(World):
         self.cluster.wait_pods(self.ns, self.selector(), 2, ready=True)
 
 
+REDIS_CLAIM = {"metadata": {"name": "redis-data"}, "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}}
+
+
+def on_claim(cluster, deployment):
+    """With its data on a claim: a Redis without one only a person may restart."""
+    cluster.call("POST", f"/api/v1/namespaces/{deployment['metadata']['namespace']}/persistentvolumeclaims", REDIS_CLAIM)
+    deployment["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "redis-data"}}]
+    return deployment
+
+
 class Redis(World):
     playbook, alertname, deployment, action = "redis-pod-failure", "RedisDown", "redis", "pods.delete"
 
     def prepare(self):
-        redis = h.deployment(self.ns, "redis", 2)
-        redis["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "redis-data"}}]
-        self.cluster.call("POST", f"/api/v1/namespaces/{self.ns}/persistentvolumeclaims", {"metadata": {"name": "redis-data"}, "spec": {
-            "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}})
-        self.cluster.create(redis)
+        self.cluster.create(on_claim(self.cluster, h.deployment(self.ns, "redis", 2)))
         self.sick = self.spoil_pod({"sim/ready": "never"})
 
     def judge(self, t, record):

@@ -29,6 +29,10 @@ class Broken(worlds.RestartWorld):
         super().__init__(cluster, ns)
         self.alertname, self.deployment = like.alertname, like.deployment
 
+    def deployed(self):
+        d = super().deployed()
+        return worlds.on_claim(self.cluster, d) if self.deployment == "redis" else d
+
 
 class Cascade(test_real.Real):
     def start(self):
@@ -37,7 +41,8 @@ class Cascade(test_real.Real):
         self.am = self.alertmanager(self.mendd.url + "/webhook")
         self.mendd.configure(
             self.as_mendd.kubeconfig(self.mendd.folder / "kubeconfig"), [self.am],
-            vars={"redis_address": f"127.0.0.1:{redis.port}", "gitea_url": web.url, "raibid_health_url": web.url + "/health"},
+            vars={"redis_address": f"127.0.0.1:{redis.port}", "gitea_url": web.url,
+                  "gitea_database_address": f"127.0.0.1:{redis.port}", "raibid_health_url": web.url + "/health"},
             storm={"enabled": True, "targets": 3, "within": f"{WITHIN_S}s"})
         self.mendd.start()
 
