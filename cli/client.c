@@ -117,6 +117,13 @@ static int refused(long status, const json_t *answer, const char *text)
     return EXIT_NO;
 }
 
+static long status_of(CURL *c)
+{
+    long status = 0;
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
 static int request(const struct cli *cli, const char *method, const char *base, const char *path, const json_t *body,
                    json_t **ret)
 {
@@ -142,8 +149,7 @@ static int request(const struct cli *cli, const char *method, const char *base, 
     const CURLcode code = curl_easy_perform(c);
     if (code != CURLE_OK)
         return unreachable(base, code);
-    long status = 0;
-    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    const long status = status_of(c);
     _cleanup_json_ json_t *value =
         answer.len ? json_parse(strbuf_str(&answer), answer.len, MAX_ANSWER, false, NULL) : NULL;
     if (status < 200 || status > 299)
@@ -165,7 +171,8 @@ int client_request_url(const struct cli *cli, const char *method, const char *ur
 }
 
 struct stream {
-    struct strbuf pending;
+    CURL *curl;
+    struct strbuf pending; /* a line that has begun; of an answer that is no stream: all of it */
     bool (*line)(const char *text, void *userdata);
     void *userdata;
     bool ended;
@@ -174,8 +181,9 @@ struct stream {
 static size_t on_stream(char *data, size_t size, size_t n, void *userdata)
 {
     struct stream *s = userdata;
+    const bool whole = status_of(s->curl) != 200;
     for (size_t i = 0; i < size * n; i++) {
-        if (data[i] != '\n') {
+        if (data[i] != '\n' || whole) {
             strbuf_putc(&s->pending, data[i]);
             continue;
         }
@@ -192,7 +200,7 @@ int client_stream(const struct cli *cli, const char *path, bool (*line)(const ch
 {
     _cleanup_(curl_freep) CURL *c = curl_easy_init();
     _cleanup_(slist_freep) struct curl_slist *headers = NULL;
-    struct stream s = {.pending = {.max = 1 << 20}, .line = line, .userdata = userdata};
+    struct stream s = {.curl = c, .pending = {.max = 1 << 20}, .line = line, .userdata = userdata};
     int r = set_headers(cli, false, &headers);
     if (r == EXIT_OK)
         r = set_login(c, cli);
@@ -205,8 +213,12 @@ int client_stream(const struct cli *cli, const char *path, bool (*line)(const ch
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_stream);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, &s);
     const CURLcode code = curl_easy_perform(c);
-    strbuf_free(&s.pending);
     if (code != CURLE_OK && !s.ended)
-        return unreachable(cli->url, code);
-    return EXIT_OK;
+        r = unreachable(cli->url, code);
+    else if (status_of(c) != 200) {
+        _cleanup_json_ json_t *value = json_parse(strbuf_str(&s.pending), s.pending.len, MAX_ANSWER, false, NULL);
+        r = refused(status_of(c), value, strbuf_str(&s.pending));
+    }
+    strbuf_free(&s.pending);
+    return r;
 }

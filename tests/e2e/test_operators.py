@@ -324,6 +324,12 @@ class Tokens(Operators):
         self.assertRegex(self.mendd.text(), r"level=warn msg=operator did=/-/pause by=look status=403")
         self.assertNotIn("secret-0123", self.mendd.text(), "no token in the log")
 
+    def test_a_refused_tail_says_so(self):
+        self.with_tokens()
+        self.assertIn("token", self.ctl("actions", "tail", code=1).stderr)
+        self.token_file = self.am_file
+        self.assertIn('"viewer"', self.ctl("actions", "tail", code=1).stderr)
+
     def test_rotation_by_reload(self):
         self.with_tokens()
         body = h.payload({"labels": {"alertname": "X"}})
