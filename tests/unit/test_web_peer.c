@@ -124,7 +124,7 @@ static void each_user_of_a_peer_has_his_own_failures(void **state)
     assert_int_equal(peer_password_take(&p, "alice", USEC_PER_SEC), 0);
     peer_password_put_back(&p, "alice");
     for (n = 0; n < 200; n++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "nobody%d", n);
         if (peer_password_take(&p, name, USEC_PER_SEC) != 0)
             break;
