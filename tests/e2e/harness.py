@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
@@ -27,9 +28,15 @@ BIN = pathlib.Path(os.environ.get("MENDD_BIN", ROOT / "build" / "bin"))
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range from which the kernel takes ports for connections: one of those could be taken again before its program listens."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def until(what, condition, timeout=20.0, interval=0.05):
